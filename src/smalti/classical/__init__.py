@@ -1,0 +1,1 @@
+"""Methods that need no training: from a threshold to a random walker."""

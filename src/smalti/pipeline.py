@@ -1,0 +1,63 @@
+"""A method with steps before and after it, itself a method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny
+
+from .errors import InputError
+from .image import Image
+from .segmentation import Segmentation
+from .segmenter import ImageStep, Method, Parameters, SegmentStep, make_segmenter, make_step, parse_settings
+
+
+def _described(value: Any, make: Any) -> Any:
+    """A part from its description: ``{"name": "gaussian", "sigma": 2}`` or ``gaussian:sigma=2``."""
+    if isinstance(value, str):
+        name, _, settings = value.partition(":")
+        return make(name, **parse_settings([part for part in settings.split(";") if part]))
+    if isinstance(value, Mapping):
+        if "name" not in value:
+            raise InputError(f"a step or method is described by its name and parameters, got {dict(value)}")
+        return make(**value)
+    return value
+
+
+def _step(value: Any) -> Any:
+    return _described(value, make_step)
+
+
+def _method(value: Any) -> Any:
+    return _described(value, make_segmenter)
+
+
+_DESCRIBED = PlainSerializer(Parameters.describe)
+
+
+class Pipeline(Method):
+    """Steps on the image, then a method, then steps on its segments."""
+
+    name: ClassVar[str] = "pipeline"
+    ndims: ClassVar[tuple[int, ...]] = (2, 3)
+    source: ClassVar[str] = "composition of other methods"
+
+    before: tuple[Annotated[SerializeAsAny[ImageStep], BeforeValidator(_step), _DESCRIBED], ...] = Field(
+        (), description="Steps on the image, such as gaussian:sigma=2, in order."
+    )
+    method: Annotated[SerializeAsAny[Method], BeforeValidator(_method), _DESCRIBED] = Field(
+        "otsu", validate_default=True, description="The method between the steps, such as otsu:polarity=dark."
+    )
+    after: tuple[Annotated[SerializeAsAny[SegmentStep], BeforeValidator(_step), _DESCRIBED], ...] = Field(
+        (), description="Steps on the segments, such as drop-small:min_area_px=20, in order."
+    )
+
+    def predict(self, image: Image, *prompts: Any) -> Segmentation:
+        """The method's segments of the stepped image, stepped in turn; prompts go to the method."""
+        for step in self.before:
+            image = step.apply(image)
+        segmentation = self.method.predict(image, *prompts)
+        for step in self.after:
+            segmentation = step.apply(segmentation)
+        return segmentation

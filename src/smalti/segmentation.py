@@ -1,0 +1,448 @@
+"""The one representation: the segments of one image. Which pixels, which class, how sure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, NoReturn
+
+import numpy as np
+
+from . import compiled
+from .classes import OBJECT, ClassSet
+from .errors import InputError, OverlapError
+from .geometry import UNKNOWN, Geometry
+from .runs import Runs, index_array
+
+
+class Segmentation:
+    """The segments of one image of ``shape`` (H, W) or (D, H, W), numbered 1..N. Immutable.
+
+    Segment k has class ``class_ids[k - 1]`` and score ``scores[k - 1]``, 0..1, ones for ground truth. Segments
+    may overlap. Semantic results have one segment per class present, instance results one per object, panoptic
+    ones both and no overlap.
+
+    The pixels are kept as runs or as a label map, whichever they came as, and each is made from the other when
+    first asked for (``docs/why/runs.md`` has the measurements). Build one with ``from_labels``, ``from_masks``,
+    ``from_semantic_map`` or ``from_runs``; each checks what it is given and raises ``InputError``.
+    """
+
+    shape: tuple[int, ...]
+    class_ids: np.ndarray
+    scores: np.ndarray
+    classes: ClassSet
+    geometry: Geometry
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        count: int,
+        *,
+        labels: np.ndarray | None = None,
+        runs: Runs | None = None,
+        class_ids: Iterable[int] | None = None,
+        scores: Iterable[float] | None = None,
+        classes: ClassSet | None = None,
+        geometry: Geometry | None = None,
+    ) -> None:
+        """For the ``from_...`` constructors, which check the pixels; here everything else is checked."""
+        shape = tuple(int(length) for length in shape)
+        geometry = UNKNOWN if geometry is None else geometry
+        if len(shape) not in (2, 3) or min(shape) < 1:
+            raise InputError(f"shape must be (H, W) or (D, H, W) of at least one pixel, got {shape}")
+        geometry.check_ndim(len(shape))
+        classes = OBJECT if classes is None else classes
+        if class_ids is None:
+            if count and not len(classes):
+                raise InputError(f"{count} segments need at least one class")
+            class_ids = np.full(count, classes.ids[0] if len(classes) else 0)
+        scores = np.ones(count) if scores is None else scores
+        self.__dict__.update(
+            shape=shape,
+            geometry=geometry,
+            classes=classes,
+            class_ids=_column("class_ids", class_ids, count, np.int32),
+            scores=_column("scores", scores, count, np.float64),
+            _labels=labels,
+            _runs=runs,
+        )
+        unknown = np.setdiff1d(self.class_ids, classes.ids)
+        if len(unknown):
+            raise InputError(f"class_ids {unknown.tolist()} are not in the class set {classes.ids.tolist()}")
+        if not ((self.scores >= 0) & (self.scores <= 1)).all():
+            raise InputError("scores must be numbers from 0 to 1")
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError(f"a Segmentation is immutable; make another with replace({name}=...)")
+
+    # Building
+
+    @classmethod
+    def from_labels(
+        cls,
+        labels: np.ndarray,
+        *,
+        class_ids: Iterable[int] | None = None,
+        scores: Iterable[float] | None = None,
+        classes: ClassSet | None = None,
+        geometry: Geometry | None = None,
+        copy: bool = True,
+    ) -> Segmentation:
+        """Segments of a label map: any integers (*S,), 0 where there is none.
+
+        Without ``class_ids`` and ``scores`` the labels may have gaps and are renumbered 1..N in ascending order.
+        With either, label k belongs to its entry k - 1, and a label beyond the list is an error.
+        ``copy=False`` hands an int32 array over: it becomes read-only.
+        """
+        labels = np.asarray(labels)
+        if labels.dtype.kind not in "bui":
+            raise InputError(f"labels must be integers, got {labels.dtype}; for scores use a threshold first")
+        if labels.ndim not in (2, 3) or 0 in labels.shape:
+            raise InputError(f"labels must be (H, W) or (D, H, W) of at least one pixel, got {labels.shape}")
+        labels = labels.view(np.uint8) if labels.dtype == bool else labels
+        lowest, top = int(labels.min()), int(labels.max())
+        if lowest < 0:
+            raise InputError(f"labels must be 0 or more, got {lowest}; void belongs to the reader's void=")
+        columns = [list(column) for column in (class_ids, scores) if column is not None]
+        if columns:
+            count = len(columns[0])
+            if top > count:
+                raise InputError(f"labels name segment {top} but class_ids or scores list only {count}")
+        elif top > max(labels.size, 2**16):
+            ids = np.unique(labels[labels > 0])
+            labels = (np.searchsorted(ids, labels) + 1) * (labels > 0)
+            count = len(ids)
+        else:
+            present = compiled.runs.count_labels(np.ascontiguousarray(labels).reshape(-1), top) > 0
+            present[0] = False
+            count = int(present.sum())
+            if count != top:
+                labels = np.cumsum(present, dtype=np.int32)[labels] * present[labels]
+        labels = np.array(labels, dtype=np.int32, order="C", copy=copy or None)
+        labels.flags.writeable = False
+        return cls(
+            labels.shape,
+            count,
+            labels=labels,
+            class_ids=columns.pop(0) if class_ids is not None else None,
+            scores=columns.pop(0) if scores is not None else None,
+            classes=classes,
+            geometry=geometry,
+        )
+
+    @classmethod
+    def from_masks(
+        cls,
+        masks: np.ndarray | Iterable[np.ndarray],
+        *,
+        shape: Sequence[int] | None = None,
+        class_ids: Iterable[int] | None = None,
+        scores: Iterable[float] | None = None,
+        classes: ClassSet | None = None,
+        geometry: Geometry | None = None,
+    ) -> Segmentation:
+        """One segment per bool mask, (N, *S) or any iterable of (*S,), read once; masks may overlap and be empty.
+
+        ``shape`` is needed only where there may be no mask to tell it.
+        """
+        stacks = [masks] if isinstance(masks, np.ndarray) else (np.asarray(mask)[None] for mask in masks)
+        wanted = None if shape is None else tuple(int(length) for length in shape)
+        parts = []
+        for stack in stacks:
+            if stack.dtype != bool:
+                raise InputError(f"masks must be bool, got {stack.dtype}; write mask > 0 or scores > threshold")
+            if stack.ndim not in (3, 4):
+                raise InputError(f"masks must be (N, H, W) or (N, D, H, W), got {stack.shape}")
+            wanted = stack.shape[1:] if wanted is None else wanted
+            if stack.shape[1:] != wanted:
+                raise InputError(f"every mask must have the shape {wanted}, got {stack.shape[1:]}")
+            parts.append(Runs.of_masks(stack))
+        if wanted is None:
+            raise InputError("no masks and no shape; give shape=(H, W) where there may be no mask")
+        runs = Runs.concatenate(parts)
+        return cls(
+            wanted, len(runs), runs=runs, class_ids=class_ids, scores=scores, classes=classes, geometry=geometry
+        )
+
+    @classmethod
+    def from_runs(
+        cls,
+        shape: Sequence[int],
+        runs: Runs,
+        *,
+        class_ids: Iterable[int] | None = None,
+        scores: Iterable[float] | None = None,
+        classes: ClassSet | None = None,
+        geometry: Geometry | None = None,
+    ) -> Segmentation:
+        """Segments of well-formed ``runs`` over the flattened ``shape``; see ``Runs``."""
+        shape = tuple(int(length) for length in shape)
+        runs.check(shape)
+        dtype = index_array(math.prod(shape)).dtype
+        runs = Runs(
+            runs.offsets.astype(np.int64), runs.start.astype(dtype, copy=False), runs.stop.astype(dtype, copy=False)
+        )
+        return cls(
+            shape, len(runs), runs=runs, class_ids=class_ids, scores=scores, classes=classes, geometry=geometry
+        )
+
+    @classmethod
+    def from_semantic_map(
+        cls,
+        semantic_map: np.ndarray,
+        classes: ClassSet,
+        *,
+        void: int | None = None,
+        geometry: Geometry | None = None,
+    ) -> Segmentation:
+        """One segment per class present in a map of class ids (*S,); 0 and ``void`` are no segment."""
+        semantic_map = np.asarray(semantic_map)
+        if semantic_map.dtype.kind not in "bui":
+            raise InputError(f"a semantic map must hold integers, got {semantic_map.dtype}")
+        present = np.unique(semantic_map)
+        present = present[(present != 0) & (present != (0 if void is None else void))].astype(np.int64)
+        unknown = np.setdiff1d(present, classes.ids)
+        if len(unknown):
+            raise InputError(
+                f"the map names classes {unknown[:10].tolist()} that are not in the class set "
+                f"{classes.ids.tolist()}; name one of them void=... if it means 'no label'"
+            )
+        labels = np.zeros(semantic_map.shape, np.int32)
+        for k, class_id in enumerate(present, 1):
+            labels[semantic_map == class_id] = k
+        return cls.from_labels(labels, class_ids=present, classes=classes, geometry=geometry, copy=False)
+
+    # Pixels
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Label map (*S,) int32, 0 = no segment, read-only. Raises ``OverlapError`` where segments overlap."""
+        if self._labels is None:
+            labels, covered = self._runs.paint(self.shape)
+            if covered:
+                raise OverlapError(
+                    f"segments overlap on {covered} pixels, so no label map can hold them; use semantic_map(), "
+                    "panoptic() (the surest segment wins) or layers() (several label maps)"
+                )
+            labels.flags.writeable = False
+            self.__dict__["_labels"] = labels
+        return self._labels
+
+    @property
+    def runs(self) -> Runs:
+        """The pixels as runs."""
+        if self._runs is None:
+            self.__dict__["_runs"] = Runs.of_labels(self._labels, len(self))
+        return self._runs
+
+    @cached_property
+    def overlapping(self) -> bool:
+        """Whether any pixel belongs to more than one segment."""
+        if self._labels is not None or len(self) < 2:
+            return False
+        try:
+            return self.labels is None
+        except OverlapError:
+            return True
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, 2 or 3."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        """Number of segments."""
+        return len(self.class_ids)
+
+    @cached_property
+    def areas_px(self) -> np.ndarray:
+        """Pixels of each segment, (N,) int64."""
+        if self._runs is None:
+            return compiled.runs.count_labels(self._labels.reshape(-1), len(self))[1:]
+        return self._runs.areas
+
+    @cached_property
+    def boxes(self) -> np.ndarray:
+        """Bounding boxes (N, 2 * ndim) int64, ``ymin, xmin, ymax, xmax``, half open; zeros for an empty segment."""
+        return self.runs.boxes(self.shape)
+
+    @property
+    def coverage(self) -> float:
+        """Share of the image's pixels that belong to at least one segment."""
+        if self.overlapping:
+            return float(np.count_nonzero(self._runs.paint(self.shape)[0])) / math.prod(self.shape)
+        return float(self.areas_px.sum()) / math.prod(self.shape)
+
+    def mask(self, k: int) -> np.ndarray:
+        """Pixels of segment ``k`` (1..N), (*S,) bool."""
+        mask = np.zeros(self.shape, bool)
+        crop, place = self.crop(k)
+        mask[place] = crop
+        return mask
+
+    def masks(self) -> Iterator[np.ndarray]:
+        """The masks of all segments, one at a time."""
+        return (self.mask(k) for k in range(1, len(self) + 1))
+
+    def crop(self, k: int) -> tuple[np.ndarray, tuple[slice, ...]]:
+        """Mask of segment ``k`` inside its box, and the slices that place it in the image."""
+        if not 1 <= k <= len(self):
+            raise InputError(f"segments are numbered 1..{len(self)}, got {k}")
+        box = self.boxes[k - 1]
+        place = tuple(slice(int(low), int(high)) for low, high in zip(*np.split(box, 2), strict=True))
+        return self.runs.crop(k, box, self.shape), place
+
+    # Views
+
+    def layers(self) -> list[np.ndarray]:
+        """Label maps (*S,) int32 that hold the segments' own numbers and together show every pixel of every one.
+
+        One map where nothing overlaps; otherwise each segment lies in the first map that has room for it.
+        """
+        if not self.overlapping:
+            return [self.labels]
+        layers: list[np.ndarray] = []
+        for k in range(1, len(self) + 1):
+            start, stop = self.runs.of(k)
+            layer = next((one for one in layers if compiled.runs.is_free(one, start, stop)), None)
+            if layer is None:
+                layer = np.zeros(math.prod(self.shape), np.int32)
+                layers.append(layer)
+            compiled.runs.paint(layer, self.runs.offsets, self.runs.start, self.runs.stop, np.array([k - 1]))
+        return [layer.reshape(self.shape) for layer in layers]
+
+    def panoptic(self) -> Segmentation:
+        """The same without overlap: a contested pixel goes to the highest score, then to things over stuff, then
+        to the lower number. Segments left without a pixel are dropped."""
+        if not self.overlapping:
+            return self
+        stuff = np.array([not self.classes.of(class_id).thing for class_id in self.class_ids])
+        order = np.lexsort((stuff, -self.scores))
+        labels, _ = self.runs.paint(self.shape, order[::-1].copy())
+        seen = np.unique(labels)
+        seen = seen[seen > 0] - 1
+        return Segmentation.from_labels(labels, copy=False).replace(
+            class_ids=self.class_ids[seen],
+            scores=self.scores[seen],
+            classes=self.classes,
+            geometry=self.geometry,
+        )
+
+    def semantic_map(self, background: int = 0) -> np.ndarray:
+        """Class id of every pixel, (*S,) int32; ``background`` where there is none, overlap as in ``panoptic``."""
+        flat = self.panoptic()
+        return np.concatenate([[background], flat.class_ids]).astype(np.int32)[flat.labels]
+
+    # Others made from this one
+
+    def replace(self, **changes: Any) -> Segmentation:
+        """The same pixels with other ``class_ids``, ``scores``, ``classes`` or ``geometry``."""
+        kept = {name: getattr(self, name) for name in ("class_ids", "scores", "classes", "geometry")}
+        unknown = set(changes) - set(kept)
+        if unknown:
+            raise InputError(f"replace takes {', '.join(kept)}, got {', '.join(sorted(unknown))}")
+        return Segmentation(self.shape, len(self), labels=self._labels, runs=self._runs, **(kept | changes))
+
+    def __getitem__(self, index: Any) -> Segmentation:
+        """The chosen segments, renumbered 1..M in the order chosen.
+
+        ``index`` is what numpy takes for one axis, 0-based: a bool array (N,), integers without repeats, a slice.
+        """
+        chosen = np.atleast_1d(np.arange(len(self))[index])
+        if len(np.unique(chosen)) != len(chosen):
+            raise InputError("a segment can be chosen once only")
+        columns: dict[str, Any] = {
+            "class_ids": self.class_ids[chosen],
+            "scores": self.scores[chosen],
+            "classes": self.classes,
+            "geometry": self.geometry,
+        }
+        if self._runs is None:
+            lookup = np.zeros(len(self) + 1, np.int32)
+            lookup[chosen + 1] = np.arange(1, len(chosen) + 1)
+            return Segmentation.from_labels(lookup[self._labels], copy=False, **columns)
+        return Segmentation(self.shape, len(chosen), runs=self._runs.take(chosen), **columns)
+
+    def merge(self, groups: Sequence[int] | np.ndarray) -> Segmentation:
+        """Segments of one group made one: segment k joins ``groups[k - 1]`` (1..M, every number used); 0 drops it.
+
+        The union has the class of its first member and the highest score of any.
+        """
+        groups = np.asarray(groups)
+        if groups.shape != (len(self),) or groups.dtype.kind not in "ui":
+            raise InputError(f"groups must be {len(self)} integers, got {groups.dtype} of shape {groups.shape}")
+        numbers, first = np.unique(groups, return_index=True)
+        first = first[numbers != 0]
+        count = len(first)
+        if not np.array_equal(numbers[numbers != 0], np.arange(1, count + 1)):
+            raise InputError("groups must use every number from 1 to the highest; 0 drops a segment")
+        scores = np.zeros(count + 1)
+        np.maximum.at(scores, groups, self.scores)
+        columns: dict[str, Any] = {
+            "class_ids": self.class_ids[first],
+            "scores": scores[1:],
+            "classes": self.classes,
+            "geometry": self.geometry,
+        }
+        if self._runs is None:
+            lookup = np.concatenate([[0], groups]).astype(np.int32)
+            return Segmentation.from_labels(lookup[self._labels], copy=False, **columns)
+        return Segmentation(
+            self.shape, count, runs=self._runs.merge(groups, count, self.shape[-1]), **columns
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[Segmentation]) -> Segmentation:
+        """All segments of several segmentations of one image, in order; they may come to overlap."""
+        if not parts:
+            raise InputError("nothing to concatenate; give at least one Segmentation")
+        first = parts[0]
+        for part in parts[1:]:
+            if part.shape != first.shape or part.classes != first.classes:
+                raise InputError(
+                    f"parts must share shape and classes: {first.shape} {first.classes} and "
+                    f"{part.shape} {part.classes}"
+                )
+        return Segmentation(
+            first.shape,
+            sum(len(part) for part in parts),
+            runs=Runs.concatenate([part.runs for part in parts]),
+            class_ids=np.concatenate([part.class_ids for part in parts]),
+            scores=np.concatenate([part.scores for part in parts]),
+            classes=first.classes,
+            geometry=first.geometry,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both hold the same segments in the same order: pixels, classes and scores."""
+        if not isinstance(other, Segmentation):
+            return NotImplemented
+        return (
+            self.shape == other.shape
+            and self.classes == other.classes
+            and np.array_equal(self.class_ids, other.class_ids)
+            and np.array_equal(self.scores, other.scores)
+            and np.array_equal(self.runs.offsets, other.runs.offsets)
+            and np.array_equal(self.runs.start, other.runs.start)
+            and np.array_equal(self.runs.stop, other.runs.stop)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # compared by its pixels
+
+    def __repr__(self) -> str:
+        ids, counts = np.unique(self.class_ids, return_counts=True)
+        kinds = ", ".join(
+            f"{self.classes.of(i).name} {count}" for i, count in zip(ids, counts, strict=True)
+        )
+        size = " x ".join(str(length) for length in self.shape)
+        return f"Segmentation({size}, {len(self)} segments{': ' + kinds if kinds else ''}, spacing {self.geometry})"
+
+
+def _column(name: str, values: Iterable[float], count: int, dtype: type) -> np.ndarray:
+    """One value per segment as a read-only array of its own."""
+    column = np.array(values if isinstance(values, np.ndarray) else list(values), dtype=dtype)
+    if column.shape != (count,):
+        raise InputError(f"{name} must be {count} numbers, one per segment, got shape {column.shape}")
+    column.flags.writeable = False
+    return column

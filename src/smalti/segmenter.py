@@ -1,0 +1,209 @@
+"""What a segmenter is, how its parameters are declared, and the tables that find one by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .errors import InputError, SmaltiError, unknown_name
+from .image import Image
+from .segmentation import Segmentation
+
+SEGMENTERS: dict[str, str] = {
+    "fixed": "smalti.classical.threshold:Fixed",
+    "otsu": "smalti.classical.threshold:Otsu",
+    "pipeline": "smalti.pipeline:Pipeline",
+}
+"""Name of each method to the ``module:Class`` it is loaded from on first use."""
+
+STEPS: dict[str, str] = {}
+"""Name of each step, before or after a method, to its ``module:Class``."""
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """Anything that turns an image into its segments."""
+
+    def predict(self, image: Image) -> Segmentation:
+        """The segments of ``image``; the image is left as it was."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """What a person points at: points, boxes or scribbles, each of them optional.
+
+    ``points_yx`` (P, ndim) with ``point_labels`` (P,), 0 = background and k = segment k; all 1 when left out.
+    ``boxes`` (N, 2 * ndim), ``ymin, xmin, ymax, xmax``, half open.
+    ``scribbles`` (*S,) integers: 0 = not said, -1 = background, k = segment k.
+    """
+
+    points_yx: np.ndarray | None = None
+    point_labels: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+    scribbles: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.points_yx is not None:
+            points = np.atleast_2d(np.asarray(self.points_yx))
+            labels = np.ones(len(points)) if self.point_labels is None else np.asarray(self.point_labels)
+            if labels.shape != (len(points),) or (labels < 0).any():
+                raise InputError(f"point_labels must be {len(points)} numbers of 0 or more, got {labels}")
+            object.__setattr__(self, "points_yx", points)
+            object.__setattr__(self, "point_labels", labels.astype(np.int32))
+        elif self.point_labels is not None:
+            raise InputError("point_labels without points_yx; give both")
+        if self.boxes is not None:
+            boxes = np.atleast_2d(np.asarray(self.boxes))
+            low, high = np.split(boxes, 2, axis=1)
+            if not (low < high).all():
+                raise InputError("boxes must be ymin, xmin, ymax, xmax (half open) with min < max")
+            object.__setattr__(self, "boxes", boxes)
+        if self.scribbles is not None and np.asarray(self.scribbles).dtype.kind not in "ui":
+            raise InputError("scribbles must be integers: 0 not said, -1 background, k segment k")
+
+    def __bool__(self) -> bool:
+        return not (self.points_yx is None and self.boxes is None and self.scribbles is None)
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise ``InputError`` unless every prompt lies in an image of ``shape``."""
+        ndim = len(shape)
+        if self.points_yx is not None:
+            points = self.points_yx
+            if points.shape[1] != ndim or (points < 0).any() or (points >= shape).any():
+                raise InputError(f"points_yx must lie inside the image of {shape}, got {points.tolist()}")
+        if self.boxes is not None:
+            boxes = self.boxes
+            if boxes.shape[1] != 2 * ndim or (boxes < 0).any() or (boxes[:, ndim:] > shape).any():
+                raise InputError(f"boxes must lie inside the image of {shape}, got {boxes.tolist()}")
+        if self.scribbles is not None and np.asarray(self.scribbles).shape != shape:
+            raise InputError(f"scribbles must cover {shape}, got {np.asarray(self.scribbles).shape}")
+
+
+class Parameters(BaseModel):
+    """A frozen record whose typed, bounded, described fields are the one declaration of its parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: ClassVar[str]
+
+    def describe(self) -> dict[str, Any]:
+        """Name and parameters as plain JSON values; ``make_segmenter`` makes the same one again from them."""
+        return {"name": self.name, **self.model_dump(mode="json")}
+
+    @classmethod
+    def make(cls, parameters: Mapping[str, Any]) -> Self:
+        """One with these parameters; an unknown name or a bad value is one clear ``InputError``."""
+        for given in parameters:
+            if given not in cls.model_fields:
+                raise unknown_name(f"parameter of {cls.name}", given, cls.model_fields)
+        try:
+            return cls(**parameters)
+        except ValidationError as error:
+            problems = (
+                f"{'.'.join(str(part) for part in problem['loc']) or 'parameters'}: "
+                f"{problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}"
+                for problem in error.errors()
+            )
+            raise InputError(f"{cls.name}: {'; '.join(problems)}; see: smalti methods {cls.name}") from error
+
+
+class Method(Parameters):
+    """A segmenter with declared parameters. Subclasses write ``predict``; those that take prompts,
+    ``predict(image, prompts)``."""
+
+    ndims: ClassVar[tuple[int, ...]] = (2,)
+    prompts: ClassVar[tuple[str, ...]] = ()
+    source: ClassVar[str]
+
+    def predict(self, image: Image) -> Segmentation:
+        """The segments of ``image``; the image is left as it was."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it predicts")
+
+
+class ImageStep(Parameters):
+    """A step before a method: an image to an image."""
+
+    ndims: ClassVar[tuple[int, ...]] = (2,)
+    source: ClassVar[str]
+
+    def apply(self, image: Image) -> Image:
+        """The changed image; the given one is left as it was."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it does")
+
+
+class SegmentStep(Parameters):
+    """A step after a method: segments to segments."""
+
+    ndims: ClassVar[tuple[int, ...]] = (2, 3)
+    source: ClassVar[str]
+
+    def apply(self, segmentation: Segmentation) -> Segmentation:
+        """The changed segmentation."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it does")
+
+
+@cache
+def known_segmenters() -> dict[str, str]:
+    """All methods that can be asked for: the table here and the entry points of installed packages."""
+    return {entry.name: entry.value for entry in entry_points(group="smalti.segmenters")} | SEGMENTERS
+
+
+def load_class(kind: str, name: str, table: Mapping[str, str]) -> Any:
+    """The class a table names, imported now. Raises ``UnknownName``."""
+    if name not in table:
+        raise unknown_name(kind, name, table)
+    module, _, attribute = table[name].partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except SmaltiError:
+        raise
+    except (ImportError, AttributeError) as error:
+        raise SmaltiError(f"{kind} {name!r} could not be loaded from {table[name]}: {error}") from error
+
+
+def segmenter_class(name: str) -> type[Method]:
+    """The class of a method by name, imported now. Raises ``UnknownName``."""
+    return load_class("method", name, known_segmenters())
+
+
+def make_segmenter(name: str, **parameters: Any) -> Method:
+    """A method by name with these parameters; the rest have their defaults.
+
+    Raises ``UnknownName`` for a method or parameter nobody knows and ``InputError`` for a value out of bounds.
+    """
+    return segmenter_class(name).make(parameters)
+
+
+def make_step(name: str, **parameters: Any) -> ImageStep | SegmentStep:
+    """A step by name with these parameters. Raises as ``make_segmenter`` does."""
+    return load_class("step", name, STEPS).make(parameters)
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """What a person types as ``name=value``, values as JSON where they are JSON and as text otherwise.
+
+    >>> parse_settings(["bins=64", "polarity=dark", "range=[0, 9]"])
+    {'bins': 64, 'polarity': 'dark', 'range': [0, 9]}
+    """
+    parameters: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name:
+            raise InputError(f"a setting is written name=value, got {setting!r}")
+        if name in parameters:
+            raise InputError(f"{name} is set twice")
+        try:
+            parameters[name] = json.loads(value)
+        except json.JSONDecodeError:
+            parameters[name] = value.strip()
+    return parameters
