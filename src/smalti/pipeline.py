@@ -14,7 +14,7 @@ from .segmenter import ImageStep, Method, Parameters, SegmentStep, make_segmente
 
 
 def _described(value: Any, make: Any) -> Any:
-    """A part from its description: ``{"name": "gaussian", "sigma": 2}`` or ``gaussian:sigma=2``."""
+    """A part from its description: ``{"name": "gaussian", "sigma_px": 2}`` or ``gaussian:sigma_px=2``."""
     if isinstance(value, str):
         name, _, settings = value.partition(":")
         return make(name, **parse_settings([part for part in settings.split(";") if part]))
@@ -44,7 +44,7 @@ class Pipeline(Method):
     source: ClassVar[str] = "composition of other methods"
 
     before: tuple[Annotated[SerializeAsAny[ImageStep], BeforeValidator(_step), _DESCRIBED], ...] = Field(
-        (), description="Steps on the image, such as gaussian:sigma=2, in order."
+        (), description="Steps on the image, such as gaussian:sigma_px=2, in order."
     )
     method: Annotated[SerializeAsAny[Method], BeforeValidator(_method), _DESCRIBED] = Field(
         "otsu", validate_default=True, description="The method between the steps, such as otsu:polarity=dark."

@@ -18,13 +18,40 @@ from .image import Image
 from .segmentation import Segmentation
 
 SEGMENTERS: dict[str, str] = {
+    "adaptive-gaussian": "smalti.classical.local_threshold:AdaptiveGaussian",
+    "adaptive-mean": "smalti.classical.local_threshold:AdaptiveMean",
+    "canny": "smalti.classical.edges:Canny",
+    "color-range": "smalti.classical.color_range:ColorRange",
     "fixed": "smalti.classical.threshold:Fixed",
+    "hysteresis": "smalti.classical.threshold:Hysteresis",
+    "li": "smalti.classical.threshold:Li",
+    "log": "smalti.classical.edges:Log",
+    "multi-otsu": "smalti.classical.threshold:MultiOtsu",
+    "niblack": "smalti.classical.local_threshold:Niblack",
     "otsu": "smalti.classical.threshold:Otsu",
     "pipeline": "smalti.pipeline:Pipeline",
+    "ridge": "smalti.classical.ridges:Ridge",
+    "sauvola": "smalti.classical.local_threshold:Sauvola",
+    "scharr": "smalti.classical.edges:Scharr",
+    "sobel": "smalti.classical.edges:Sobel",
+    "triangle": "smalti.classical.threshold:Triangle",
 }
 """Name of each method to the ``module:Class`` it is loaded from on first use."""
 
-STEPS: dict[str, str] = {}
+STEPS: dict[str, str] = {
+    "bilateral": "smalti.classical.steps:Bilateral",
+    "clahe": "smalti.classical.steps:Clahe",
+    "clear-border": "smalti.postprocess.clean:ClearBorder",
+    "color-space": "smalti.classical.steps:ColorSpaceStep",
+    "drop-small": "smalti.postprocess.clean:DropSmall",
+    "fill-holes": "smalti.postprocess.clean:FillHoles",
+    "flatten-background": "smalti.classical.steps:FlattenBackground",
+    "gaussian": "smalti.classical.steps:Gaussian",
+    "median": "smalti.classical.steps:Median",
+    "nl-means": "smalti.classical.steps:NlMeans",
+    "smooth": "smalti.postprocess.clean:Smooth",
+    "split-touching": "smalti.postprocess.clean:SplitTouching",
+}
 """Name of each step, before or after a method, to its ``module:Class``."""
 
 

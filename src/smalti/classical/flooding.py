@@ -21,17 +21,13 @@ def watershed(elevation, markers, mask=None, connectivity=1):
     if elevation.dtype.itemsize <= 2 and elevation.dtype.kind in 'iu':
         info = np.iinfo(elevation.dtype)
         lo, levels = info.min, info.max - info.min + 1
-        first = compiled.watershed.place_levels(elevation.reshape(-1, width), mask2, row_start, lo, levels, flat)
+        queue, first = compiled.watershed.place_levels(elevation.reshape(-1, width), mask2, row_start, lo, levels, flat)
         T.append(t())
-        queue = np.empty(mask2.sum(), np.int32)
     else:
         kind = {"u": 0, "i": 1, "f": 2}[elevation.dtype.kind]
         keys, places, nans = compiled.watershed.masked_keys(elevation.view(f"u{elevation.itemsize}").reshape(-1, width), mask2, row_start, kind)
         T.append(t())
-        keys, places = compiled.watershed.sort_places(keys, places)
-        T.append(t())
-        first = compiled.watershed.place_ranks(keys, places, flat)
-        queue = places
+        queue, first = compiled.watershed.place_ranks(keys, places, flat)
     T.append(t())
     import itertools
     steps = [s for s in itertools.product((-1,0,1), repeat=elevation.ndim) if 0 < np.abs(s).sum() <= connectivity]
@@ -40,7 +36,7 @@ def watershed(elevation, markers, mask=None, connectivity=1):
     where = np.flatnonzero(markers)
     seeds = row_start[where // width] + where % width
     T.append(t())
-    compiled.watershed.flood(flat, first, offsets, seeds, markers.reshape(-1)[where].astype(np.int32), queue)
+    compiled.watershed.flood(flat, queue, first, offsets, seeds, markers.reshape(-1)[where].astype(np.int32))
     T.append(t())
     labels = np.invert(state[inner])
     np.maximum(labels, 0, out=labels)

@@ -76,6 +76,17 @@ def rgb_planes(image: Image, name: str) -> np.ndarray:
     )
 
 
+def full_scale(pixels: np.ndarray, dtype: type = np.float64) -> np.ndarray:
+    """The same pixels on the scale 0..1 on which an algorithm is defined: the rule is the dtype's, not the image's.
+
+    Integers are divided by the largest value of their dtype, bool is 0 and 1, and floats are taken to be on that
+    scale already; none of them is stretched to the range it happens to have.
+    """
+    if pixels.dtype.kind in "ui":
+        return pixels.astype(dtype) / dtype(np.iinfo(pixels.dtype).max)
+    return pixels.astype(dtype)
+
+
 def pieces(mask: np.ndarray, connectivity: int = 1, min_area_px: int = 1) -> np.ndarray:
     """Connected pieces of a bool mask (*S,), numbered 1..N in scan order, (*S,) int32.
 

@@ -1,14 +1,13 @@
 """Pictures for people: segments drawn over their image with outlines, numbers and a legend.
 
-Nothing here is measured from: ``to_display`` stretches values so that they can be seen. All pictures are
-``(H, W, 3)`` uint8 RGB. Text is set in the scalable font that comes with Pillow (Aileron), which has Latin
-letters only; no font of the system is needed.
+All pictures are ``(H, W, 3)`` uint8 RGB. Text is set in the scalable font that comes with Pillow (Aileron), so no
+font of the system is needed; it has Latin letters only.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Literal
 
@@ -18,101 +17,19 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
 from ..classes import OKABE_ITO, segment_colors
-from ..errors import InputError
+from ..errors import InputError, MissingExtra
 from ..image import Image
 from ..segmentation import Segmentation
+from .display import blend, to_display
 
 Colors = Literal["auto", "class", "segment"]
 
 DARK, LIGHT = (20, 22, 26), (255, 255, 255)  # casings and text
 PAPER, INK, FAINT = (255, 255, 255), (32, 35, 40), (118, 124, 132)
-CHECKER = (104, 136)  # the two greys shown where there is no value
 SMALL_PX, ZOOMED_PX, MAX_ZOOM = 400, 800, 32
-SMALLEST_TEXT_PX = 11
+TEXT_SIZES_PX = (22, 17, 14, 11)  # what a text is set in where the largest size does not fit
+CAPITAL = 0.72  # height of capitals and digits as a share of the font size
 MAX_SPREAD = 200_000  # segments up to which neighbours are given different colours: 1 s of greedy coloring
-
-
-# Values to grey and colour
-
-
-def to_display(image: Image) -> np.ndarray:
-    """The pixels of a 2-D ``image`` as an (H, W, 3) uint8 RGB picture, FOR VIEWING ONLY.
-
-    8-bit values stay as they are and bool becomes 0 or 255. Other integers and floats are stretched so that their
-    0.5th percentile is black and their 99.5th white (of at most a million finite pixels); what lies beyond is
-    clipped, infinities included. Red, green and blue are stretched together, other channels each by itself. A
-    channel of one value is shown black if it is 0, else mid-grey.
-
-    Shown are: one channel as grey; red, green and blue where the first three are so named; two other channels
-    in magenta and green (told apart with any common colour vision); of three or more others the first three, as
-    red, green and blue. Where the image has alpha it is laid over a grey checkerboard, and so are NaNs.
-    Raises ``InputError`` for a volume.
-    """
-    if image.ndim != 2:
-        raise InputError(f"a picture has 2 axes, got a volume of {image.shape}; choose one slice of it")
-    shown = [index for index, name in enumerate(image.channels) if name != "alpha"][:3] or [0]
-    pixels = image.pixels[..., shown]
-    together = image.channels[:3] == ("red", "green", "blue")
-    missing = np.isnan(pixels).any(axis=-1) if pixels.dtype.kind == "f" else None
-    if pixels.dtype == bool:
-        picture = pixels.view(np.uint8) * np.uint8(255)
-    elif pixels.dtype == np.uint8:
-        picture = pixels
-    elif together:
-        picture = _stretch(pixels)
-    else:
-        picture = np.stack([_stretch(pixels[..., index]) for index in range(len(shown))], axis=-1)
-    if len(shown) == 1:
-        picture = np.repeat(picture, 3, axis=-1)
-    elif len(shown) == 2:
-        picture = picture[..., [0, 1, 0]]
-    picture = np.array(picture, order="C")
-    if missing is not None and missing.any():
-        picture[missing] = _checker(image.shape)[missing]
-    if "alpha" in image.channels and image.num_channels > 1:
-        picture = _over(_checker(image.shape), picture, _opacity(image.channel("alpha")))
-    return picture
-
-
-def _stretch(pixels: np.ndarray) -> np.ndarray:
-    step = max(1, math.isqrt(pixels.size // 1_000_000))
-    sample = pixels[::step, ::step].astype(np.float64)
-    sample = sample[np.isfinite(sample)]
-    if not sample.size:
-        sample = pixels[np.isfinite(pixels)].astype(np.float64)
-    if not sample.size:
-        return np.where(pixels == np.inf, 255, 0).astype(np.uint8)
-    low, high = np.percentile(sample, [0.5, 99.5])
-    if low == high:  # nearly all pixels are alike: show what is not
-        low, high = sample.min(), sample.max()
-    if low == high:
-        return np.full(pixels.shape, 0 if low == 0 else 128, np.uint8)
-    # halves, so that the widest floats do not overflow; single precision is enough for 256 shades of short numbers
-    kind = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
-    scaled = (pixels.astype(kind) / 2 - kind(low / 2)) * kind(255 / (high / 2 - low / 2))
-    return np.nan_to_num(np.rint(scaled.clip(0, 255))).astype(np.uint8)
-
-
-def _checker(shape: tuple[int, ...], side: int = 8) -> np.ndarray:
-    rows, columns = (np.arange(length) // side for length in shape)
-    grey = np.array(CHECKER, np.uint8)[(rows[:, np.newaxis] + columns) % 2]
-    return np.repeat(grey[..., np.newaxis], 3, axis=-1)
-
-
-def _opacity(alpha: np.ndarray) -> np.ndarray:
-    """Alpha as 0..1 float32: the full range of integers, floats as they are."""
-    if alpha.dtype.kind in "ui":
-        return alpha.astype(np.float32) / np.iinfo(alpha.dtype).max
-    return np.nan_to_num(alpha.astype(np.float32)).clip(0, 1)
-
-
-def _over(below: np.ndarray, above: np.ndarray, opacity: np.ndarray) -> np.ndarray:
-    """``above`` painted over ``below``, both (..., 3), with ``opacity`` (...) 0..1."""
-    share = opacity[..., np.newaxis]
-    return np.rint(below * (1 - share) + above * share).astype(np.uint8)
-
-
-# The overlay
 
 
 def overlay(
@@ -301,20 +218,24 @@ def _neighbours(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
 # Paint
 
 
+def _strips(labels: np.ndarray) -> Iterator[slice]:
+    """Rows in strips of about 200,000 pixels, whose temporary arrays stay in the processor's cache."""
+    rows = max(1, 200_000 // labels.shape[1])
+    return (slice(top, top + rows) for top in range(0, len(labels), rows))
+
+
 def _fill(picture: np.ndarray, labels: np.ndarray, palette: np.ndarray, share: float) -> None:
     if share == 0:
         return
-    rows = max(1, 4_000_000 // labels.shape[1])  # strips that stay in the cache
-    for top in range(0, len(labels), rows):
-        strip = picture[top : top + rows]
-        inside = labels[top : top + rows]
-        mixed = cv2.addWeighted(strip, 1 - share, palette[inside], share, 0)
-        np.copyto(strip, mixed.reshape(strip.shape), where=(inside > 0)[..., np.newaxis])
+    for strip in _strips(labels):
+        inside = labels[strip] > 0
+        mixed = cv2.addWeighted(picture[strip], 1 - share, palette[labels[strip]], share, 0)
+        np.copyto(picture[strip], mixed.reshape(picture[strip].shape), where=inside[..., np.newaxis])
 
 
 def _line_width(picture: np.ndarray) -> float:
-    """1 to 3 pixels: 1 up to 500 pixels a side (geometric mean), 3 from 1500."""
-    return min(3.0, max(1.0, math.sqrt(picture.shape[0] * picture.shape[1]) / 500))
+    """1 to 3 pixels: 1 up to 380 pixels a side (geometric mean), 3 from 1140."""
+    return min(3.0, max(1.0, math.sqrt(picture.shape[0] * picture.shape[1]) / 380))
 
 
 def _edge_distance(labels: np.ndarray, frame: bool) -> np.ndarray:
@@ -338,18 +259,188 @@ def _edge_distance(labels: np.ndarray, frame: bool) -> np.ndarray:
 def _outline(picture: np.ndarray, labels: np.ndarray, palette: np.ndarray, width: float) -> None:
     """Colour lines along the inside of every segment, in a thin casing on both sides of the line."""
     luma = palette @ np.array([0.299, 0.587, 0.114])
-    casing = np.where(luma[:, np.newaxis] > 70, DARK, LIGHT)
+    casing = np.where(luma[:, np.newaxis] > 70, DARK, LIGHT).astype(np.uint8)
+    casing[0] = DARK
+    areas_px = np.bincount(labels.reshape(-1), minlength=len(palette))
+    widths = np.clip(np.sqrt(areas_px) / 8, 1, width)  # a small segment keeps room for its fill
     distance = _edge_distance(labels, frame=False)
-    near = np.flatnonzero(distance < width + 1)
-    label = labels.reshape(-1)[near]
-    distance = distance.reshape(-1)[near]
-    pixels = picture.reshape(-1, 3) if picture.flags.c_contiguous else None
-    before = pixels[near] if pixels is not None else picture.reshape(-1, 3)[near]
-    inside = label > 0
-    around = np.where(inside, (width + 1 - distance).clip(0, 1) * 0.5, (1 - distance).clip(0, 1) * 0.6)
-    line = np.where(inside, (width - distance).clip(0, 1), 0)
-    painted = _over(_over(before, casing[label], around), palette[label], line)
-    if pixels is not None:
-        pixels[near] = painted
-    else:
-        picture[np.unravel_index(near, labels.shape)] = painted
+    for strip in _strips(labels):
+        near = np.nonzero(distance[strip] < width + 1)
+        label, inward = labels[strip][near], distance[strip][near]
+        inside, beyond = label > 0, widths[label] - inward
+        around = np.where(inside, (beyond + 1).clip(0, 1) * 0.5, (1 - inward).clip(0, 1) * 0.6)
+        line = np.where(inside, beyond.clip(0, 1), 0)
+        cased = blend(picture[strip][near], casing[label], around)
+        picture[strip][near] = blend(cased, palette[label], line)
+
+
+# Text
+
+
+@cache
+def _font(size_px: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size=size_px)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise MissingExtra("Pillow was built without FreeType, so it cannot set text; install Pillow's own wheel")
+    return font
+
+
+def _texts(segmentation: Segmentation, ids: bool, class_names: bool) -> list[tuple[str, ...]]:
+    """What may be written in each segment, longest first."""
+    names = [segmentation.classes.of(class_id).name if class_names else "" for class_id in segmentation.class_ids]
+    numbers = [str(k) if ids else "" for k in range(1, len(segmentation) + 1)]
+    return [
+        (f"{name} {number}", number) if name and number else (name or number,)
+        for name, number in zip(names, numbers, strict=True)
+    ]
+
+
+def _write(
+    picture: np.ndarray,
+    labels: np.ndarray,
+    boxes: np.ndarray,
+    areas_px: np.ndarray,
+    texts: Sequence[tuple[str, ...]],
+) -> np.ndarray:
+    """Each segment's text at its pole of inaccessibility, in the largest size that fits inside it."""
+    largest = round(min(30.0, max(13.0, math.sqrt(picture.shape[0] * picture.shape[1]) / 36)))
+    sizes = [size for size in (largest, *TEXT_SIZES_PX) if size <= largest]
+    distance = _edge_distance(labels, frame=True)
+    canvas = PillowImage.fromarray(picture)
+    pen = ImageDraw.Draw(canvas)
+    for index in np.flatnonzero(areas_px):
+        top, left, bottom, right = boxes[index, -4:] if boxes.shape[1] == 4 else boxes[index, [1, 2, 4, 5]]
+        place = np.s_[top:bottom, left:right]
+        mask = labels[place] == index + 1
+        inward = distance[place] * mask
+        deepest = inward.max()
+        if 2 * deepest < sizes[-1] * CAPITAL:
+            continue
+        ys, xs = np.nonzero(inward >= deepest - 0.5)  # of a ridge the middle
+        middle = np.argmin((ys - ys.mean()) ** 2 + (xs - xs.mean()) ** 2)
+        y, x = int(ys[middle]), int(xs[middle])
+        for text, size in ((text, size) for text in texts[index] for size in sizes):
+            half_height = math.ceil(size * CAPITAL / 2) + 1
+            if half_height > deepest + 1:
+                continue
+            half_width = math.ceil(_font(size).getlength(text) / 2) + 1
+            if y < half_height or x < half_width:
+                continue
+            box = mask[y - half_height : y + half_height + 1, x - half_width : x + half_width + 1]
+            if box.shape == (2 * half_height + 1, 2 * half_width + 1) and box.all():
+                pen.text(
+                    (left + x, top + y + size * CAPITAL / 2),
+                    text,
+                    fill=LIGHT,
+                    font=_font(size),
+                    anchor="ms",
+                    stroke_width=max(1, round(size / 9)),
+                    stroke_fill=DARK,
+                )
+                break
+    return np.array(canvas)
+
+
+def _fitted(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+    """The text, or as much of its beginning as fits in ``width`` pixels with an ellipsis."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "\u2026") > width:
+        text = text[:-1]
+    return text.rstrip() + "\u2026"
+
+
+def _with_legend(
+    picture: np.ndarray,
+    segmentation: Segmentation,
+    labels: np.ndarray,
+    palette: np.ndarray,
+    by_class: bool,
+    several: bool,
+) -> np.ndarray:
+    """The picture with a panel below it: a grid of the classes present, their colour and how much of each."""
+    areas_px = np.bincount(labels.reshape(-1), minlength=len(segmentation) + 1)[1:]
+    size = round(min(30.0, max(14.0, picture.shape[1] / 45)))
+    font = _font(size)
+    swatch, gap, margin = round(size * 0.9), round(size * 0.45), round(size * 0.8)
+    widest = max(picture.shape[1] - 2 * margin, 14 * size)  # a narrow picture gets a panel wider than itself
+
+    entries = []
+    for entry in segmentation.classes:
+        members = np.flatnonzero((segmentation.class_ids == entry.id) & (areas_px > 0))
+        if len(members) == 0:
+            continue
+        share = 100 * areas_px[members].sum() / labels.size
+        amount = str(len(members)) if several else ("<1%" if share < 1 else f"{share:.0f}%")
+        name = _fitted(entry.name, font, widest - swatch - 2 * gap - font.getlength(amount))
+        chips = [entry.color] if by_class else list(dict.fromkeys(map(tuple, palette[members + 1].tolist())))[:4]
+        entries.append((chips, name, amount))
+    if not entries:
+        return picture
+
+    spacing = 2 * margin
+    for num_columns in range(len(entries), 0, -1):  # as many columns as fit, each as wide as its own entries
+        num_rows = -(-len(entries) // num_columns)
+        columns = [entries[first : first + num_rows] for first in range(0, len(entries), num_rows)]
+        name_widths = [math.ceil(max(font.getlength(name) for _, name, _ in column)) for column in columns]
+        amount_widths = [math.ceil(max(font.getlength(amount) for _, _, amount in column)) for column in columns]
+        used = sum(name_widths) + sum(amount_widths) + len(columns) * (swatch + 2 * gap + spacing) - spacing
+        if used <= widest:
+            break
+    row = round(size * 1.6)
+    panel_width = max(picture.shape[1], used + 2 * margin)
+
+    canvas = PillowImage.new("RGB", (panel_width, picture.shape[0] + num_rows * row + 2 * margin), PAPER)
+    canvas.paste(PillowImage.fromarray(picture), (0, 0))
+    pen = ImageDraw.Draw(canvas)
+    left = margin
+    for column, name_width, amount_width in zip(columns, name_widths, amount_widths, strict=True):
+        for number, (chips, name, amount) in enumerate(column):
+            top = picture.shape[0] + margin + number * row + (row - swatch) // 2
+            baseline = top + swatch / 2 + size * CAPITAL / 2
+            for part, color in enumerate(chips):  # one swatch, divided among the segments' colours
+                edges = [left + round(swatch * cut / len(chips)) for cut in (part, part + 1)]
+                pen.rectangle((edges[0], top, edges[1] - 1, top + swatch - 1), fill=color)
+            pen.text((left + swatch + gap, baseline), name, fill=INK, font=font, anchor="ls")
+            pen.text((left + swatch + 2 * gap + name_width, baseline), amount, fill=FAINT, font=font, anchor="ls")
+        left += swatch + 2 * gap + name_width + amount_width + spacing
+    return np.array(canvas)
+
+
+# Contact sheet
+
+
+def side_by_side(
+    pictures: Sequence[np.ndarray],
+    captions: Sequence[str],
+    *,
+    height_px: int = 360,
+    columns: int | None = None,
+) -> np.ndarray:
+    """Pictures (H, W, 3) uint8 scaled to one height and set in rows on white, each with its caption below.
+
+    A row holds ``columns`` pictures, by default all of them. Raises ``InputError`` where captions do not match.
+    """
+    if not pictures or len(pictures) != len(captions):
+        raise InputError(f"every picture needs a caption, got {len(pictures)} pictures and {len(captions)} captions")
+    columns = columns or len(pictures)
+    size = max(13, round(height_px / 22))
+    font, gap = _font(size), max(8, height_px // 24)
+    scaled = []
+    for picture in pictures:
+        width_px = max(1, round(picture.shape[1] * height_px / picture.shape[0]))
+        method = cv2.INTER_AREA if picture.shape[0] > height_px else cv2.INTER_CUBIC
+        scaled.append(cv2.resize(picture, (width_px, height_px), interpolation=method))
+    rows = [range(first, min(first + columns, len(scaled))) for first in range(0, len(scaled), columns)]
+    row_height = height_px + round(size * 1.9) + gap
+    width_px = max(sum(scaled[index].shape[1] + gap for index in row) for row in rows) + gap
+    canvas = PillowImage.new("RGB", (width_px, row_height * len(rows) + gap), PAPER)
+    pen = ImageDraw.Draw(canvas)
+    for number, row in enumerate(rows):
+        left, top = gap, gap + number * row_height
+        for index in row:
+            canvas.paste(PillowImage.fromarray(scaled[index]), (left, top))
+            caption = _fitted(captions[index], font, scaled[index].shape[1])
+            pen.text((left, top + height_px + size * 1.35), caption, fill=INK, font=font, anchor="ls")
+            left += scaled[index].shape[1] + gap
+    return np.array(canvas)

@@ -1,0 +1,222 @@
+"""How the segments of two segmentations overlap: the table that every comparison starts from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from . import compiled
+from .errors import InputError
+from .segmentation import Segmentation
+
+
+class Matches(NamedTuple):
+    """One-to-one pairs of segments: numbers in truth and predicted (P,), and their IoU (P,)."""
+
+    truth: np.ndarray
+    predicted: np.ndarray
+    iou: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class OverlapTable:
+    """Every pair of segments that share pixels, sorted by truth then predicted number.
+
+    ``truth`` and ``predicted`` (P,) are segment numbers from 1, ``pixels`` (P,) what they share; ``truth_areas``
+    (N,) and ``predicted_areas`` (M,) are whole areas, so IoU and Dice need nothing else.
+    """
+
+    truth: np.ndarray
+    predicted: np.ndarray
+    pixels: np.ndarray
+    truth_areas: np.ndarray
+    predicted_areas: np.ndarray
+    size: int
+
+    @property
+    def iou(self) -> np.ndarray:
+        """Intersection over union of each pair, (P,)."""
+        union = self.truth_areas[self.truth - 1] + self.predicted_areas[self.predicted - 1] - self.pixels
+        return self.pixels / union
+
+    @property
+    def dice(self) -> np.ndarray:
+        """Twice the intersection over the sum of the areas, of each pair, (P,)."""
+        return (
+            2 * self.pixels / (self.truth_areas[self.truth - 1] + self.predicted_areas[self.predicted - 1])
+        )
+
+    def matrix(self) -> np.ndarray:
+        """Dense table (N + 1, M + 1) of shared pixels, row and column 0 being "no segment".
+
+        It sums to the number of pixels where neither side overlaps itself; with overlap it may not be asked for.
+        """
+        rows, columns = len(self.truth_areas) + 1, len(self.predicted_areas) + 1
+        table = np.zeros((rows, columns), np.int64)
+        table[self.truth, self.predicted] = self.pixels
+        table[1:, 0] = self.truth_areas - table[1:].sum(axis=1)
+        table[0, 1:] = self.predicted_areas - table[1:, 1:].sum(axis=0)
+        table[0, 0] = self.size - table.sum()
+        if table.min() < 0:
+            raise InputError("segments of one side overlap each other, so no table sums to the image")
+        return table
+
+    def match(self, min_iou: float = 0.5, inclusive: bool = False) -> Matches:
+        """Pairs with IoU > ``min_iou`` (>= when ``inclusive``), each segment in one at most.
+
+        From 0.5 on, and without overlap inside a side, no segment has two partners (Kirillov et al., Panoptic
+        Segmentation, CVPR 2019, theorem 1); otherwise the assignment with the largest sum of IoU is taken.
+        """
+        iou = self.iou
+        kept = iou >= min_iou if inclusive else iou > min_iou
+        truth, predicted, iou = self.truth[kept], self.predicted[kept], iou[kept]
+        repeats = len(np.unique(truth)) < len(truth) or len(np.unique(predicted)) < len(predicted)
+        if repeats:
+            chosen = _best_assignment(truth, predicted, iou)
+            truth, predicted, iou = truth[chosen], predicted[chosen], iou[chosen]
+        return Matches(truth, predicted, iou)
+
+
+def _best_assignment(truth: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Indices of the pairs of the one-to-one assignment with the largest total weight, ascending.
+
+    Solved per connected component of the pair graph, so that the dense cost matrices stay small.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    _, rows = np.unique(truth, return_inverse=True)
+    _, columns = np.unique(predicted, return_inverse=True)
+    nodes = rows.max() + columns.max() + 2
+    graph = coo_array((np.ones(len(rows)), (rows, columns + rows.max() + 1)), shape=(nodes, nodes))
+    _, component = connected_components(graph, directed=False)
+    order = np.argsort(component[rows], kind="stable")
+    chosen = []
+    for pairs in np.split(order, np.flatnonzero(np.diff(component[rows][order])) + 1):
+        _, row = np.unique(rows[pairs], return_inverse=True)
+        _, column = np.unique(columns[pairs], return_inverse=True)
+        weights = np.zeros((row.max() + 1, column.max() + 1))
+        index = np.full(weights.shape, -1)
+        weights[row, column] = weight[pairs]
+        index[row, column] = pairs
+        best = index[linear_sum_assignment(weights, maximize=True)]
+        chosen.append(best[best >= 0])
+    return np.sort(np.concatenate(chosen))
+
+
+def overlap(truth: Segmentation, predicted: Segmentation) -> OverlapTable:
+    """The pairs of segments of two segmentations of one image that share pixels.
+
+    Label maps are compared pixel by pixel, anything that overlaps itself run by run. Raises ``InputError`` when
+    the shapes differ.
+    """
+    _check_shapes(truth.shape, predicted.shape)
+    if truth.overlapping or predicted.overlapping:
+        keys, pixels = _count_runs(truth, predicted)
+    else:
+        keys, pixels = compiled.overlaps.count_label_pairs(
+            truth.labels.reshape(-1), predicted.labels.reshape(-1)
+        )
+        both = (keys >> 32 != 0) & (keys & 0xFFFFFFFF != 0)
+        keys, pixels = keys[both], pixels[both]
+    order = np.argsort(keys)
+    keys = keys[order]
+    return OverlapTable(
+        keys >> 32,
+        keys & 0xFFFFFFFF,
+        pixels[order],
+        truth.areas_px,
+        predicted.areas_px,
+        math.prod(truth.shape),
+    )
+
+
+def _count_runs(truth: Segmentation, predicted: Segmentation) -> tuple[np.ndarray, np.ndarray]:
+    sides = []
+    for side in (truth, predicted):
+        order = np.argsort(side.runs.start, kind="stable")
+        sides.append((side.runs.segment[order], side.runs.start[order], side.runs.stop[order]))
+    longest = int((sides[1][2] - sides[1][1]).max(initial=0))
+    return compiled.overlaps.count_run_pairs(*sides[0], *sides[1], longest, len(predicted))
+
+
+def mask_iou(segments: Segmentation, others: Segmentation) -> np.ndarray:
+    """IoU of every segment with every other, (N, M), 0 where either is empty. Segments may overlap."""
+    _check_shapes(segments.shape, others.shape)
+    return compiled.overlaps.iou_matrix(
+        segments.runs.offsets,
+        segments.runs.start,
+        segments.runs.stop,
+        _boxes_zyx(segments),
+        others.runs.offsets,
+        others.runs.start,
+        others.runs.stop,
+        _boxes_zyx(others),
+    )
+
+
+def nms(segmentation: Segmentation, max_iou: float = 0.5, per_class: bool = True) -> Segmentation:
+    """Non-maximum suppression by masks: from the surest down, segments whose IoU with a kept one is > ``max_iou``
+    are dropped; those of another class are no rivals unless ``per_class`` is False."""
+    if not 0 <= max_iou <= 1:
+        raise InputError(f"max_iou must be 0..1, got {max_iou}")
+    order = np.argsort(-segmentation.scores, kind="stable")
+    groups = segmentation.class_ids if per_class else np.zeros(len(segmentation), np.int32)
+    runs = segmentation.runs
+    kept = compiled.overlaps.suppress(
+        order,
+        runs.offsets,
+        runs.start,
+        runs.stop,
+        _boxes_zyx(segmentation),
+        groups,
+        segmentation.areas_px,
+        float(max_iou),
+    )
+    return segmentation[kept]
+
+
+def confusion(
+    truth_map: np.ndarray, predicted_map: np.ndarray, num_classes: int, void: int | None = None
+) -> np.ndarray:
+    """Pixels of each pair of classes, (K, K): row = true class, column = predicted class, 0..K - 1.
+
+    Both maps hold integers of one shape. Pixels whose true class is ``void`` are not counted. Raises
+    ``InputError`` for a class outside 0..K - 1.
+    """
+    truth_map, predicted_map = np.asarray(truth_map), np.asarray(predicted_map)
+    _check_shapes(truth_map.shape, predicted_map.shape)
+    if truth_map.dtype.kind not in "ui" or predicted_map.dtype.kind not in "ui":
+        raise InputError(f"maps must hold integers, got {truth_map.dtype} and {predicted_map.dtype}")
+    counts, bad = compiled.overlaps.confusion(
+        np.ascontiguousarray(truth_map).reshape(-1),
+        np.ascontiguousarray(predicted_map).reshape(-1),
+        num_classes,
+        -(2**62) if void is None else void,
+    )
+    if bad >= 0:
+        pair = truth_map.reshape(-1)[bad], predicted_map.reshape(-1)[bad]
+        raise InputError(
+            f"classes must be 0..{num_classes - 1}, got truth {pair[0]} and predicted {pair[1]} at pixel "
+            f"{tuple(int(i) for i in np.unravel_index(bad, truth_map.shape))}; name the class without a label void="
+        )
+    return counts
+
+
+def _boxes_zyx(segmentation: Segmentation) -> np.ndarray:
+    """Boxes as (N, 6) whatever the number of axes; a picture is a volume of one slice."""
+    if segmentation.ndim == 3:
+        return segmentation.boxes
+    boxes = np.zeros((len(segmentation), 6), np.int64)
+    boxes[:, [1, 2, 4, 5]] = segmentation.boxes
+    boxes[:, 3] = segmentation.areas_px > 0
+    return boxes
+
+
+def _check_shapes(truth: tuple[int, ...], predicted: tuple[int, ...]) -> None:
+    if truth != predicted:
+        raise InputError(f"both sides must have one shape, got {truth} and {predicted}; resample one of them")

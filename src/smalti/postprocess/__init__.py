@@ -1,0 +1,1 @@
+"""What happens to segments after a method has found them."""
