@@ -217,12 +217,11 @@ def trace_runs(runs: Runs, shape: tuple[int, ...]) -> list[list[Polygon]]:
     """``trace_polygons`` of every segment of an image of ``shape`` (H, W) at once, straight from its runs."""
     _check_shape(shape)
     arrays = (np.asarray(array, np.int64) for array in (runs.offsets, runs.start, runs.stop))
-    vertices, offsets, piece, is_hole, pieces = compiled.outlines.trace_runs(*arrays, int(shape[1]))
+    vertices, offsets, piece, pieces = compiled.outlines.trace_runs(*arrays, int(shape[1]))
     rings: list[list[np.ndarray]] = [[] for _ in range(pieces[-1])]
     bounds = offsets.tolist()
     for index, owner in enumerate(piece.tolist()):
-        ring = vertices[bounds[index] : bounds[index + 1]]
-        rings[owner].append(ring)
+        rings[owner].append(vertices[bounds[index] : bounds[index + 1]])
     polygons = [Polygon(exterior, tuple(holes)) for exterior, *holes in rings]
     ends = pieces.tolist()
     return [polygons[begin:end] for begin, end in zip(ends[:-1], ends[1:], strict=True)]

@@ -181,7 +181,7 @@ class NlMeans(ImageStep):
         values = denoise_nl_means(
             values, self.patch_px, self.distance_px, strength, fast_mode=True, preserve_range=True
         )
-        return cast_back(values, dtype)
+        return cast_back(values.reshape(plane.shape), dtype)  # it leaves out axes of length one
 
 
 def estimate_noise(plane: np.ndarray) -> float:

@@ -82,19 +82,20 @@ def histogram(plane: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
     """Counts (B,) and edges (B + 1,) over the plane's own range.
 
     Integers that span at most ``bins`` values (8-bit always) get one bin a value, edges half way between. Floats
-    so close together that they have no room for ``bins`` bins get as many as they have room for.
+    so close together that they have no room for ``bins`` bins get one bin a value too.
     """
     low, high = plane.min(), plane.max()
     if plane.dtype.kind in "ui" and int(high) - int(low) < max(bins, 256):
         steps = np.subtract(plane, low, dtype=np.int64)  # an int8 plane spans more than int8 holds
         counts = np.bincount(steps.reshape(-1), minlength=int(high) - int(low) + 1)
         return counts, np.arange(len(counts) + 1) + (float(low) - 0.5)
-    if not np.isfinite(float(high) - float(low)):
+    low, high = float(low), float(high)
+    if not np.isfinite(high - low):
         raise InputError(f"grey values from {low:g} to {high:g} are too far apart; divide them first")
-    edges = np.linspace(low, high, bins + 1, dtype=np.float64)
-    if (np.diff(edges) > 0).all():
-        return np.histogram(plane.astype(np.float64, copy=False), bins)
-    return np.histogram(plane, np.unique(edges))
+    if (np.diff(np.linspace(low, high, bins + 1)) > 0).all():
+        return np.histogram(plane.astype(np.float64, copy=False), bins, (low, high))
+    values, counts = np.unique(plane, return_counts=True)
+    return counts, np.concatenate([values[:1], values]).astype(np.float64)
 
 
 class Otsu(Foreground):

@@ -127,9 +127,9 @@ def _split_at_saddles(after, component, saddles):
 def trace_runs(offsets, start, stop, width):
     """Rings around the runs of every segment, corner vertices only.
 
-    Returns the vertices (x, y) one ring after the other, where each ring begins, its piece, whether it goes around
-    a hole, and where each segment's pieces begin. A piece is what is connected along pixel edges; its rings are
-    its exterior, which comes first, and its holes. Rings come in the order of their topmost left corner.
+    Returns the vertices (x, y) one ring after the other, where each ring begins, its piece, and where each
+    segment's pieces begin. A piece is what is connected along pixel edges; its rings are its exterior, which
+    comes first, and its holes. Rings come in the order of their topmost left edge.
     """
     num_segments = offsets.size - 1
     num_edges = 2 * start.size
@@ -163,14 +163,12 @@ def trace_runs(offsets, start, stop, width):
     vertices = np.empty((num_vertices, 2), np.float64)
     ring_offsets = np.zeros(num_vertices // 4 + 1, np.int64)
     ring_piece = np.empty(num_vertices // 4, np.int64)
-    ring_is_hole = np.empty(num_vertices // 4, np.bool_)
     num_rings = 0
     used = 0
     for first_edge in range(num_edges):
         if component[first_edge] < 0:
             continue
         ring_piece[num_rings] = component[first_edge]
-        ring_is_hole[num_rings] = first_edge % 2
         edge = first_edge
         while component[edge] >= 0:
             component[edge] = -1
@@ -186,7 +184,7 @@ def trace_runs(offsets, start, stop, width):
             edge = after[edge]
         num_rings += 1
         ring_offsets[num_rings] = used
-    return vertices, ring_offsets[: num_rings + 1], ring_piece[:num_rings], ring_is_hole[:num_rings], pieces
+    return vertices, ring_offsets[: num_rings + 1], ring_piece[:num_rings], pieces
 
 
 @compiled

@@ -14,6 +14,8 @@ from .jit import compiled
 TEXT_OF_ZERO = 48  # COCO writes 6 bits a character from "0" on: 5 of the number and 1 for "more follows"
 MAX_CHARACTERS = 12  # 60 bits, more than any count of pixels needs
 
+NO_EDGE = np.iinfo(np.int64).max  # ends a list of edges
+
 # What read_counts found.
 FINE, UNKNOWN_CHARACTER, CUT_SHORT, TOO_LONG = 0, 1, 2, 3
 
@@ -29,51 +31,23 @@ def _grown(array, needed):
 
 
 @compiled
-def _edge(start, stop, line, edge):
-    """Where edge ``2 * run`` (begin) or ``2 * run + 1`` (end) lies in the line that begins at pixel ``line``."""
-    if edge % 2:
-        return stop[edge // 2] - line
-    return start[edge // 2] - line
+def _merge_line(above, below, line, flips, lines, found):
+    """Append the places where two neighbouring lines begin or cease to differ; returns how many there are in all.
 
-
-@compiled
-def _line_changes(start, stop, above, below, end, line_above, line_below, line, changes, found):
-    """Append the stretches (line, begin, end) in which two neighbouring lines differ; returns how many there are.
-
-    The upper line has the runs ``above:below``, the lower one ``below:end``. Their edges are merged in ascending
-    order; two at the same place cancel.
+    ``above`` and ``below`` are the edges of their runs, ascending and ended by ``NO_EDGE``; two at one place
+    cancel. Without branches, which on noise are mispredicted half the time (2x slower).
     """
-    upper, last_upper = 2 * above, 2 * below
-    lower, last_lower = 2 * below, 2 * end
-    begin = -1
-    while upper < last_upper or lower < last_lower:
-        if lower == last_lower:
-            place = _edge(start, stop, line_above, upper)
-            upper += 1
-        elif upper == last_upper:
-            place = _edge(start, stop, line_below, lower)
-            lower += 1
-        else:
-            place = _edge(start, stop, line_above, upper)
-            other = _edge(start, stop, line_below, lower)
-            if place == other:
-                upper += 1
-                lower += 1
-                continue
-            if place < other:
-                upper += 1
-            else:
-                place = other
-                lower += 1
-        if begin < 0:
-            begin = place
-        else:
-            changes[found, 0] = line
-            changes[found, 1] = begin
-            changes[found, 2] = place
-            found += 1
-            begin = -1
-    return found
+    upper = lower = 0
+    while True:
+        one, other = above[upper], below[lower]
+        place = min(one, other)
+        if place == NO_EDGE:
+            return found
+        flips[found] = place
+        lines[found // 2] = line
+        found += one != other
+        upper += one == place
+        lower += other == place
 
 
 @compiled
@@ -83,55 +57,55 @@ def transpose_runs(start, stop, width, height):
     Both ascend and never cross the end of a row. int64 in, int64 out.
     """
     num_runs = start.size
-    changes = np.empty((2 * num_runs, 3), np.int64)
+    flips = np.empty(4 * num_runs + 1, np.int64)  # two a stretch in which a row differs from the row above
+    lines = np.empty(2 * num_runs + 1, np.int64)  # the row of each such stretch
     found = 0
-    above = below = 0  # runs of the row above: above:below
-    previous = -2
+    above = np.empty(2 * min(num_runs, width) + 1, np.int64)
+    below = np.empty_like(above)
+    none = np.full(1, NO_EDGE)
+    above[0] = NO_EDGE
+    previous = -1
     left, right = width, 0
-    while below < num_runs:
-        row = start[below] // width
+    run = 0
+    while run < num_runs:
+        row = start[run] // width
         line = row * width
-        end = below
-        while end < num_runs and start[end] < line + width:
-            left = min(left, start[end] - line)
-            right = max(right, stop[end] - line)
-            end += 1
-        if previous != row - 1 and above < below:  # an empty row ends what was above it
-            found = _line_changes(
-                start, stop, above, below, below, previous * width, 0, previous + 1, changes, found
-            )
-            above = below
-        found = _line_changes(start, stop, above, below, end, line - width, line, row, changes, found)
-        above, below, previous = below, end, row
-    if above < below:
-        found = _line_changes(
-            start, stop, above, below, below, previous * width, 0, previous + 1, changes, found
-        )
+        edges = 0
+        while run < num_runs and start[run] < line + width:
+            below[edges] = start[run] - line
+            below[edges + 1] = stop[run] - line
+            edges += 2
+            run += 1
+        below[edges] = NO_EDGE
+        left = min(left, below[0])
+        right = max(right, below[edges - 1])
+        if previous != row - 1:  # an empty row ends what was above it
+            found = _merge_line(above, none, previous + 1, flips, lines, found)
+            above[0] = NO_EDGE
+        found = _merge_line(above, below, row, flips, lines, found)
+        above, below = below, above
+        previous = row
+    found = _merge_line(above, none, previous + 1, flips, lines, found)
     if found == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64)
 
-    place = np.zeros(right - left + 1, np.int64)  # how many edges begin at a column, summed: edges before it
-    for change in range(found):
-        place[changes[change, 1] - left] += 1
-        place[changes[change, 2] - left] -= 1
-    edges = 0
-    inside = 0
+    place = np.zeros(right - left + 1, np.int64)  # where the next edge of each column goes
+    for flip in range(0, found, 2):
+        place[flips[flip] - left] += 1
+        place[flips[flip + 1] - left] -= 1
+    num_edges = 0
+    stretches = 0
     for x in range(right - left):
-        inside += place[x]
-        place[x] = edges
-        edges += inside
-    new_start = np.empty(edges // 2, np.int64)
-    new_stop = np.empty(edges // 2, np.int64)
-    for change in range(found):
-        y = changes[change, 0]
-        for x in range(changes[change, 1] - left, changes[change, 2] - left):
-            edge = place[x]
-            place[x] += 1
-            if edge % 2:
-                new_stop[edge // 2] = (x + left) * height + y
-            else:
-                new_start[edge // 2] = (x + left) * height + y
-    return new_start, new_stop
+        stretches += place[x]
+        place[x] = num_edges
+        num_edges += stretches
+    edges_down = np.empty(num_edges, np.int64)
+    for flip in range(0, found, 2):
+        y = lines[flip // 2]
+        for x in range(flips[flip], flips[flip + 1]):
+            edges_down[place[x - left]] = x * height + y
+            place[x - left] += 1
+    return edges_down[::2].copy(), edges_down[1::2].copy()
 
 
 @compiled

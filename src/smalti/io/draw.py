@@ -253,7 +253,7 @@ def _edge_distance(labels: np.ndarray, frame: bool) -> np.ndarray:
         inner[:, [0, -1]] = 0
     elif inner.all():
         return np.full(labels.shape, np.inf, np.float32)
-    return cv2.distanceTransform(inner, cv2.DIST_L2, 3)
+    return cv2.distanceTransform(inner, cv2.DIST_L2, 5)
 
 
 def _outline(picture: np.ndarray, labels: np.ndarray, palette: np.ndarray, width: float) -> None:

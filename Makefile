@@ -1,0 +1,84 @@
+# Every target sets up what it needs by itself: a virtual environment in .venv, with the versions of
+# constraints.txt. A stamp file says what is installed, so the second time nothing is asked of the network.
+# Works from any folder: make -C path/to/smalti test
+
+MAKEFLAGS += --no-print-directory
+PYTHON ?=
+VENV ?= .venv
+JOBS ?= 2
+PY = $(VENV)/bin/python
+PIP = $(PY) -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
+
+# An environment copied here from another folder still runs the code over there; it is installed again.
+ifneq ($(shell cat $(VENV)/.place 2>/dev/null),$(CURDIR))
+$(shell rm -f $(VENV)/.made $(VENV)/.installed*)
+endif
+
+.PHONY: help demo test bench format constraints clean
+.DELETE_ON_ERROR:
+
+help: ## say what there is
+	@echo "make demo    segment the photographs that come with scikit-image; pictures and an index.html"
+	@echo "make test    rules, format, types, tests and the examples of the docs (JOBS=2 processes)"
+	@echo "make bench   measure against other libraries; ONLY=name for one row"
+	@echo "make format  lay the code out and fix what can be fixed"
+	@echo "make constraints  write constraints.txt anew, from the newest versions"
+	@echo "make clean   remove the environment and all caches"
+
+demo: $(VENV)/.installed
+	@$(PY) -m smalti demo
+
+# One thread for each of the two test processes: more would have them wait for each other. The two share
+# nothing that is compiled (tests/conftest.py). `worksteal` gives each one half of the files, so that few
+# functions are compiled twice, and lets the faster one help at the end.
+test: $(VENV)/.installed-dev
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --check --quiet . || { echo "the files above are not laid out; run: make format"; exit 1; }
+	@$(PY) -m mypy
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -q -m "not slow and not bench" \
+		--numprocesses $(JOBS) --dist worksteal
+
+bench: $(VENV)/.installed-bench
+	@$(PY) benchmarks/run.py $(ONLY)
+
+format: $(VENV)/.installed-dev
+	@$(PY) -m ruff check --fix --quiet . || true
+	@$(PY) -m ruff format .
+
+constraints:
+	@$(MAKE) VENV=.venv-fresh .venv-fresh/.made
+	@.venv-fresh/bin/python -m pip --quiet install hatchling editables
+	@.venv-fresh/bin/python -m pip --quiet install --no-build-isolation --editable '.[dev,bench]'
+	@{ sed -n '/^#/p' constraints.txt; \
+		{ .venv-fresh/bin/python -m pip freeze --exclude-editable; grep '^torch==' constraints.txt; } | sort -f; \
+	} > .venv-fresh/constraints.txt
+	@mv .venv-fresh/constraints.txt constraints.txt && rm -rf .venv-fresh
+
+clean:
+	@rm -rf $(VENV) .venv-fresh .numba_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@for each in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+		if "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found="$$each"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "smalti needs Python 3.11 or newer, found: $$(python3 --version 2>&1); say which: make PYTHON=/path/to/python" >&2; \
+		exit 1; \
+	fi; \
+	echo "making $(VENV) with $$("$$found" --version)"; \
+	"$$found" -m venv $(VENV)
+	@echo "$(CURDIR)" > $(VENV)/.place
+	@touch $@
+
+# hatchling from constraints.txt and no isolated build: otherwise pip would fetch its newest version each time.
+$(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "installing smalti into $(VENV), with the versions of constraints.txt"
+	@$(PIP) hatchling editables
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-%: $(VENV)/.installed
+	@echo "installing what '$*' needs"
+	@$(PIP) --no-build-isolation --editable '.[$*]'
+	@touch $@

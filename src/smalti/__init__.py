@@ -1,0 +1,70 @@
+"""smalti: image segmentation from raw images to masks that run in production.
+
+The public names below are loaded when first used, so that ``import smalti`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Class": "classes",
+    "ClassSet": "classes",
+    "Geometry": "geometry",
+    "Image": "image",
+    "Method": "segmenter",
+    "Pipeline": "pipeline",
+    "Prompts": "segmenter",
+    "Runs": "runs",
+    "Segmentation": "segmentation",
+    "Segmenter": "segmenter",
+    "SmaltiError": "errors",
+    "Table": "table",
+    "confusion": "overlap",
+    "make_segmenter": "segmenter",
+    "make_step": "segmenter",
+    "mask_iou": "overlap",
+    "measure": "measure",
+    "nms": "overlap",
+    "overlap": "overlap",
+    "overlay": "io.draw",
+    "predict": "service.actions",
+    "read": "io",
+    "read_labels": "io.raster",
+    "write_labels": "io.raster",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value  # also over the submodule of the same name, which importing it has bound here
+        return value
+    raise AttributeError(f"module 'smalti' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_HOMES))
+
+
+if TYPE_CHECKING:
+    from .classes import Class, ClassSet
+    from .errors import SmaltiError
+    from .geometry import Geometry
+    from .image import Image
+    from .io import read
+    from .io.draw import overlay
+    from .io.raster import read_labels, write_labels
+    from .measure import measure
+    from .overlap import confusion, mask_iou, nms, overlap
+    from .pipeline import Pipeline
+    from .runs import Runs
+    from .segmentation import Segmentation
+    from .segmenter import Method, Prompts, Segmenter, make_segmenter, make_step
+    from .service.actions import predict
+    from .table import Table

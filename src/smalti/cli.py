@@ -1,0 +1,308 @@
+"""The command line: parse, call one action, shape the answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import __version__
+from .errors import SmaltiError
+
+if TYPE_CHECKING:
+    from .service.actions import Outcome, Reading
+
+app = typer.Typer(
+    name="smalti",
+    help="Image segmentation: from raw images to masks you can measure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Spacing = Annotated[
+    str | None, typer.Option(help="Distance between pixels, such as 0.5um, or per axis 2x0.5x0.5um.")
+]
+Page = Annotated[int | None, typer.Option(min=0, help="Page of a multi-page file, from 0; all pages are a volume.")]
+MaxPixels = Annotated[int | None, typer.Option(min=1, help="Refuse images of more pixels than this.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output and nothing else.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"smalti {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error; works after any command.")] = False,
+) -> None:
+    """What holds for all commands. ``--debug`` is taken by ``main`` wherever it stands."""
+
+
+@app.command("predict")
+def predict_command(
+    images: Annotated[list[str], typer.Argument(help="Images, folders or quoted globs; - is standard input.")],
+    method: Annotated[str, typer.Option("--method", "-m", help="Name of the method; see: smalti methods.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter of the method, name=value; repeatable.")
+    ] = None,
+    before: Annotated[
+        list[str] | None, typer.Option(help="A step on the image first, as gaussian:sigma_px=2; repeatable.")
+    ] = None,
+    after: Annotated[
+        list[str] | None, typer.Option(help="A step on the segments, as drop-small:min_area_px=50; repeatable.")
+    ] = None,
+    box: Annotated[
+        list[str] | None, typer.Option(help="A box prompt, ymin,xmin,ymax,xmax in pixels; repeatable.")
+    ] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(help="A point prompt, y,x or y,x,LABEL: 0 is ground, k segment k; repeatable."),
+    ] = None,
+    scribbles: Annotated[
+        Path | None, typer.Option(help="Label map of scribbles: 0 not said, 255 ground, k segment k.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the outputs.")] = Path("out"),
+    formats: Annotated[
+        str, typer.Option(help="What to write: labels, overlay, table, coco, geojson.")
+    ] = "labels,overlay,table",
+    spacing: Spacing = None,
+    page: Page = None,
+    max_pixels: MaxPixels = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Images segmented at the same time.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Segment images: label maps, overlays and measurements for each."""
+    from .segmenter import Method, make_segmenter, parse_settings
+    from .service.actions import check_formats, predict_files
+    from .service.inputs import find_images
+    from .service.prompts import read_prompts
+
+    chosen: Method = make_segmenter(method, **parse_settings(settings or []))
+    if before or after:
+        chosen = make_segmenter("pipeline", before=before or [], method=chosen, after=after or [])
+    wanted = [name.strip() for name in formats.split(",") if name.strip()]
+    check_formats(wanted)
+    prompts = read_prompts(box or [], point or [], scribbles)
+    paths = find_images(images)
+    outcomes = []
+    for outcome in _progress(
+        predict_files(paths, chosen, out, wanted, _reading(spacing, page, max_pixels), prompts, jobs),
+        len(paths),
+        "segmenting",
+    ):
+        outcomes.append(outcome)
+        if as_json:
+            typer.echo(json.dumps(outcome.to_json()))
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if not as_json:
+        _print_outcomes([outcome for outcome in outcomes if outcome.error is None])
+    for outcome in failed:
+        typer.echo(f"smalti: {outcome.image}: {outcome.error}", err=True)
+    if failed:
+        if len(outcomes) > 1:
+            typer.echo(f"smalti: {len(failed)} of {len(outcomes)} images failed, the others are done", err=True)
+        raise typer.Exit(1)
+
+
+@app.command("methods")
+def methods_command(
+    name: Annotated[str | None, typer.Argument(help="A method or step, to see its parameters.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The methods and steps there are; one of them with its parameters, defaults, bounds and source."""
+    from .service import catalogue
+
+    if name is None:
+        entries = catalogue.list_methods()
+        if as_json:
+            typer.echo(json.dumps(entries, indent=2))
+        else:
+            _print_families(entries)
+        return
+    entry = catalogue.show_method(name)
+    if as_json:
+        typer.echo(json.dumps(entry, indent=2))
+    else:
+        _print_method(entry)
+
+
+@app.command("measure")
+def measure_command(
+    labels: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF or .npy.")],
+    image: Annotated[Path | None, typer.Option(help="Its image, for the intensities.")] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write instead of printing.")] = None,
+    spacing: Spacing = None,
+    page: Page = None,
+    max_pixels: MaxPixels = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the segments of a label map: one row a segment, as CSV."""
+    from .service.actions import measure_file
+
+    table = measure_file(labels, image, _reading(spacing, page, max_pixels))
+    if as_json:
+        from .service.catalogue import json_rows
+
+        typer.echo(json.dumps({"units": dict(table.units), "segments": json_rows(table)}))
+    elif out is None:
+        table.to_csv(sys.stdout)
+    else:
+        from .io.writing import replacing
+
+        with replacing(out) as temporary:
+            table.to_csv(temporary)
+        typer.echo(f"{len(table)} segments measured in {out}")
+
+
+@app.command("view")
+def view_command(
+    image: Annotated[Path, typer.Argument(help="The image.")],
+    labels: Annotated[Path, typer.Argument(help="Its label map.")],
+    out: Annotated[Path, typer.Option(help="PNG file to write.")],
+    page: Page = None,
+    max_pixels: MaxPixels = None,
+) -> None:
+    """Draw a label map over its image."""
+    from .service.actions import view_file
+
+    typer.echo(view_file(image, labels, out, _reading(None, page, max_pixels)))
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and index.html.")] = Path("out/demo"),
+    as_json: AsJson = False,
+) -> None:
+    """Segment real photographs, each with a fitting method, and show them side by side."""
+    from .service.demo import SCENES, run_demo
+
+    rows = []
+    for row in _progress(run_demo(out), len(SCENES), "demo"):
+        rows.append(row)
+        if as_json:
+            typer.echo(json.dumps(row.outcome.to_json() | {"method": row.method}))
+    if not as_json:
+        _print_demo(rows)
+        typer.echo(f"\nPictures side by side: {out / 'index.html'}")
+
+
+def _reading(spacing: str | None, page: int | None, max_pixels: int | None) -> Reading:
+    from .service.actions import Reading
+
+    return Reading(spacing, page, max_pixels)
+
+
+def _progress(outcomes: Any, total: int, what: str) -> Any:
+    """The outcomes as they come, under a bar with the time left on a terminal when there is more than one."""
+    if total < 2 or not sys.stderr.isatty():
+        yield from outcomes
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(outcomes, total=total, description=what, console=Console(stderr=True), transient=True)
+
+
+def _table(*columns: str, numbers: tuple[str, ...] = ()) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return table
+
+
+def _print(renderable: Any) -> None:
+    from rich.console import Console
+
+    # Wide enough for the rows when piped; a terminal has its own width.
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(renderable)
+
+
+def _size(outcome: Outcome) -> str:
+    return "-" if outcome.median_size is None else f"{outcome.median_size:.4g} {outcome.size_unit}"
+
+
+def _print_outcomes(outcomes: list[Outcome]) -> None:
+    if not outcomes:
+        return
+    table = _table(
+        "image", "segments", "coverage", "median size", "seconds", numbers=("segments", "coverage", "median size", "seconds")
+    )
+    for one in outcomes:
+        table.add_row(one.image, str(one.segments), f"{one.coverage:.1%}", _size(one), f"{one.seconds:.2f}")
+    _print(table)
+    written = [path for one in outcomes for path in one.outputs.values()]
+    typer.echo(f"written: {' '.join(written[:6])}{f' and {len(written) - 6} more' if len(written) > 6 else ''}")
+
+
+def _print_demo(rows: list[Any]) -> None:
+    table = _table("image", "method", "segments", "median size", "seconds", numbers=("segments", "median size", "seconds"))
+    for row in rows:
+        one = row.outcome
+        table.add_row(row.title, row.method, str(one.segments), _size(one), f"{one.seconds:.2f}")
+    _print(table)
+
+
+def _print_families(entries: list[dict[str, Any]]) -> None:
+    table = _table("family", "name", "what it does", "takes")
+    family = None
+    for entry in entries:
+        if family is not None and entry["family"] != family:
+            table.add_section()
+        shown = entry["family"] if entry["family"] != family else ""
+        table.add_row(shown, entry["name"], entry["summary"], ", ".join(entry["takes"]))
+        family = entry["family"]
+    _print(table)
+    typer.echo("\nOne of them, with its parameters: smalti methods NAME")
+
+
+def _print_method(entry: dict[str, Any]) -> None:
+    typer.echo(f"{entry['name']} ({entry['family']}): {entry['summary']}")
+    typer.echo(f"takes: {', '.join(entry['takes'])}\nsource: {entry['source']}\n")
+    table = _table("parameter", "default", "allowed", "meaning", numbers=("default",))
+    for parameter in entry["parameters"]:
+        table.add_row(
+            parameter["name"], json.dumps(parameter["default"]), parameter["allowed"], parameter["description"]
+        )
+    _print(table)
+    typer.echo(f"\nexample: {entry['example']}")
+
+
+def main() -> None:
+    """The ``smalti`` command: one clear line for an error, and 2 to the shell; a traceback with ``--debug``."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        sys.exit(app(args=arguments, prog_name="smalti", standalone_mode=True))
+    except SmaltiError as error:
+        if debug:
+            raise
+        typer.echo(f"smalti: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("smalti: interrupted; files already written are whole", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has enough
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(
+            f"smalti: unexpected {type(error).__name__}: {error}; run it again with --debug for the traceback",
+            err=True,
+        )
+        sys.exit(70)

@@ -1,0 +1,1 @@
+"""What users do, without a door: the command line and the web call these."""

@@ -1,0 +1,264 @@
+"""Actions in the user's words: plain values in, files and plain values out, named errors raised."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, SmaltiError, unknown_name
+from ..geometry import Geometry
+from ..image import Image
+from ..measure import measure
+from ..segmentation import Segmentation
+from ..segmenter import Method, Prompts, make_segmenter
+from ..table import Table
+from .inputs import STDIN, output_stems
+
+FORMATS = ("labels", "overlay", "table", "coco", "geojson")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How image files are to be read: see ``io.raster.read_image``."""
+
+    spacing: str | None = None
+    page: int | None = None
+    max_pixels: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one image: counts and written files, or the error that stopped it."""
+
+    image: str
+    segments: int = 0
+    coverage: float = 0.0
+    seconds: float = 0.0
+    outputs: dict[str, str] = field(default_factory=dict)
+    median_size: float | None = None
+    size_unit: str = "px"
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The part that programs read: counts, seconds and outputs, or image and error."""
+        if self.error is not None:
+            return {"image": self.image, "error": self.error}
+        return {
+            "image": self.image,
+            "segments": self.segments,
+            "coverage": round(self.coverage, 6),
+            "seconds": round(self.seconds, 4),
+            "outputs": self.outputs,
+        }
+
+
+def predict(image: Image | np.ndarray | str | Path, method: str | Method, **parameters: Any) -> Segmentation:
+    """The segments of one image, by a method's name and parameters or a ready method.
+
+    ``image`` is an ``Image``, a path, or an array (H, W) or (H, W, C). ``prompts=Prompts(...)`` goes to methods
+    that take them. Raises ``SmaltiError`` kinds for files and parameters that cannot be used.
+    """
+    prompts = parameters.pop("prompts", None)
+    if isinstance(method, str):
+        method = make_segmenter(method, **parameters)
+    elif parameters:
+        raise InputError(f"{type(method).__name__} is made already; set {', '.join(parameters)} when making it")
+    if isinstance(image, str | Path):
+        from ..io import read
+
+        image = read(image)
+    elif not isinstance(image, Image):
+        image = Image.from_array(image)
+    return predict_prompted(image, method, prompts)
+
+
+def predict_prompted(image: Image, method: Method, prompts: Prompts | None) -> Segmentation:
+    """The method's segments; raises ``InputError`` for prompts it does not take."""
+    if not prompts:
+        return method.predict(image)
+    given = {"points": prompts.points_yx, "boxes": prompts.boxes, "scribbles": prompts.scribbles}
+    takes = getattr(method, "method", method).prompts
+    for kind, value in given.items():
+        if value is not None and kind not in takes:
+            raise InputError(f"{method.name} takes no {kind}; it takes {' and '.join(takes) or 'no prompts'}")
+    prompts.check(image.shape)
+    return method.predict(image, prompts)  # type: ignore[call-arg]  # checked above: it declares prompts
+
+
+def read_named(path: Path, reading: Reading) -> Image:
+    """The image of a path, or of standard input for ``-``."""
+    from ..io import read
+
+    options: dict[str, Any] = {}
+    if reading.page is not None:
+        options["page"] = reading.page
+    if reading.max_pixels is not None:
+        options["max_pixels"] = reading.max_pixels
+    image = read(sys.stdin.buffer.read() if path == STDIN else path, **options)
+    if reading.spacing is not None:
+        image = _spaced(image, Geometry.parse(reading.spacing, image.ndim))
+    return image
+
+
+def _spaced(image: Image, geometry: Geometry) -> Image:
+    return Image(image.pixels, image.channels, geometry, image.source)
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Raise ``UnknownName`` for an output format nobody knows."""
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown_name("output format", name, FORMATS)
+
+
+def predict_file(
+    path: Path,
+    stem: str,
+    method: Method,
+    out: Path,
+    formats: Sequence[str] = ("labels", "overlay", "table"),
+    reading: Reading = Reading(),
+    prompts: Prompts | None = None,
+) -> Outcome:
+    """Read one image, segment it, and write the asked formats as ``out/stem.*``. Errors are raised."""
+    start = time.perf_counter()
+    image = read_named(path, reading)
+    segmentation = predict_prompted(image, method, prompts)
+    table = measure(segmentation, image)
+    outputs = write_outputs(out, stem, path.name, image, segmentation, table, formats, method.describe())
+    size = "area" if segmentation.ndim == 2 else "volume"
+    return Outcome(
+        str(path),
+        len(segmentation),
+        segmentation.coverage,
+        time.perf_counter() - start,
+        outputs,
+        float(np.median(table[size])) if len(table) else None,
+        table.units[size],
+    )
+
+
+def write_outputs(
+    out: Path,
+    stem: str,
+    file_name: str,
+    image: Image,
+    segmentation: Segmentation,
+    table: Table,
+    formats: Sequence[str],
+    provenance: dict[str, Any],
+) -> dict[str, str]:
+    """Write the asked formats of one result; returns format to path."""
+    outputs: dict[str, str] = {}
+
+    def named(kind: str, suffix: str) -> Path:
+        path = out / f"{stem}.{suffix}"
+        outputs[kind] = str(path)
+        return path
+
+    if "labels" in formats:
+        from ..io.raster import write_labels
+
+        as_png = segmentation.ndim == 2 and len(segmentation) <= 65535
+        write_labels(
+            named("labels", "labels.png" if as_png else "labels.tif"),
+            segmentation.labels,
+            geometry=segmentation.geometry,
+        )
+    if "overlay" in formats:
+        from ..io.draw import overlay
+        from ..io.raster import write_image
+
+        write_image(named("overlay", "overlay.png"), Image(overlay(image, segmentation)))
+    if "table" in formats:
+        from ..io.writing import replacing
+
+        with replacing(named("table", "segments.csv")) as temporary:
+            table.to_csv(temporary)
+    if "coco" in formats:
+        from ..io.coco import write_coco
+
+        write_coco(named("coco", "coco.json"), [(file_name, segmentation)], info=provenance)
+    if "geojson" in formats:
+        from ..io.geojson import write_geojson
+
+        write_geojson(named("geojson", "geojson"), segmentation, table)
+    return outputs
+
+
+def predict_files(
+    paths: Sequence[Path],
+    method: Method,
+    out: Path,
+    formats: Sequence[str] = ("labels", "overlay", "table"),
+    reading: Reading = Reading(),
+    prompts: Prompts | None = None,
+    jobs: int = 1,
+) -> Iterator[Outcome]:
+    """Segment every image, in ``jobs`` processes; outcomes come as images are done.
+
+    An image that cannot be used gives an outcome with its error and the others go on. What concerns them all
+    (an unknown format, names that clash) is raised before the first.
+    """
+    check_formats(formats)
+    stems = output_stems(paths)
+    calls = [
+        (path, stem, method, out, tuple(formats), reading, prompts)
+        for path, stem in zip(paths, stems, strict=True)
+    ]
+    if jobs == 1 or len(calls) == 1:
+        yield from map(_predict_or_report, calls)
+        return
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    # spawn: forking a process in which OpenCV or numba threads run may hang.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(_predict_or_report, call): call[0] for call in calls}
+        try:
+            for future in as_completed(futures):
+                try:
+                    yield future.result()
+                except Exception as error:  # a worker that died: its images are reported, not lost
+                    yield Outcome(str(futures[future]), error=f"the worker process ended: {error}")
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _predict_or_report(call: tuple[Any, ...]) -> Outcome:
+    try:
+        return predict_file(*call)
+    except (SmaltiError, MemoryError) as error:
+        return Outcome(str(call[0]), error=str(error) or "not enough memory for this image")
+
+
+def measure_file(labels: Path, image: Path | None, reading: Reading = Reading()) -> Table:
+    """The measurements of a label map on disk, with intensities when its image is given."""
+    segmentation = read_segmentation(labels, reading)
+    return measure(segmentation, None if image is None else read_named(image, reading))
+
+
+def read_segmentation(path: Path, reading: Reading = Reading()) -> Segmentation:
+    """The segments of a label map on disk; its own resolution is used unless ``reading`` gives a spacing."""
+    from ..io.raster import DEFAULT_MAX_PIXELS, read_label_map
+
+    labels, geometry = read_label_map(path, max_pixels=reading.max_pixels or DEFAULT_MAX_PIXELS)
+    if reading.spacing is not None:
+        geometry = Geometry.parse(reading.spacing, labels.ndim)
+    return Segmentation.from_labels(labels, geometry=geometry)
+
+
+def view_file(image: Path, labels: Path, out: Path, reading: Reading = Reading(), **drawing: Any) -> Path:
+    """Draw a label map over its image into a PNG; returns its path."""
+    from ..io.draw import overlay
+    from ..io.raster import write_image
+
+    picture = read_named(image, reading)
+    write_image(out, Image(overlay(picture, read_segmentation(labels, reading), **drawing)))
+    return out

@@ -1,0 +1,134 @@
+"""What methods and steps there are and what they take, as plain values."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from ..errors import unknown_name
+from ..segmenter import STEPS, ImageStep, Parameters, known_segmenters, load_class
+from ..table import Table
+
+FAMILIES = {
+    "threshold": "thresholding",
+    "local_threshold": "thresholding",
+    "color_range": "thresholding",
+    "edges": "discontinuity",
+    "ridges": "discontinuity",
+    "regions": "regions",
+    "watershed": "regions",
+    "clusters": "clustering",
+    "superpixels": "clustering",
+    "graphs": "graphs and contours",
+    "contours": "graphs and contours",
+    "pipeline": "composition",
+    "steps": "steps before",
+    "clean": "steps after",
+}
+"""Family, as the textbooks divide the field, of the methods in each module; other modules are their own family."""
+
+
+def family_of(target: str) -> str:
+    """Family of a table entry ``module:Class``."""
+    module = target.partition(":")[0].rpartition(".")[2]
+    return FAMILIES.get(module, module)
+
+
+def _entries() -> dict[str, str]:
+    return known_segmenters() | STEPS
+
+
+def _load(name: str) -> type[Parameters]:
+    table = _entries()
+    return load_class("method or step", name, table)
+
+
+def list_methods() -> list[dict[str, Any]]:
+    """Every method and step: family, name, first sentence of its docstring, what it takes; by family."""
+    order = list(dict.fromkeys(FAMILIES.values()))
+    rows = [summarise(name) for name in _entries()]
+    rank = {family: place for place, family in enumerate(order)}
+    return sorted(rows, key=lambda row: (rank.get(row["family"], len(order)), row["name"]))
+
+
+def summarise(name: str) -> dict[str, Any]:
+    """Family, name, summary and inputs of one method or step. Raises ``UnknownName``."""
+    found = _load(name)
+    ndims = getattr(found, "ndims", (2,))
+    takes = [f"{ndim}-D" for ndim in ndims] + [f"{kind} as prompts" for kind in getattr(found, "prompts", ())]
+    summary = " ".join((found.__doc__ or "").split("\n\n")[0].split())
+    return {"family": family_of(_entries()[name]), "name": name, "summary": summary, "takes": takes}
+
+
+def show_method(name: str) -> dict[str, Any]:
+    """All about one method or step: summary, source, parameters with defaults and bounds, an example."""
+    if name not in _entries():
+        raise unknown_name("method or step", name, _entries())
+    found = _load(name)
+    parameters = [_parameter(key, field) for key, field in found.model_fields.items()]
+    return summarise(name) | {
+        "source": getattr(found, "source", ""),
+        "parameters": parameters,
+        "example": _example(name, found, parameters),
+    }
+
+
+def _parameter(name: str, field: FieldInfo) -> dict[str, Any]:
+    default = field.get_default(call_default_factory=True)
+    return {
+        "name": name,
+        "default": None if default is PydanticUndefined else json.loads(json.dumps(default, default=str)),
+        "allowed": _allowed(field),
+        "description": field.description or "",
+    }
+
+
+def _allowed(field: FieldInfo) -> str:
+    """Bounds or choices in words: ``1 to 3``, ``above 0``, ``bright | dark``, ``a number``."""
+    bounds: dict[type, Any] = {type(one): one for one in field.metadata}
+    low = f"{bounds[Ge].ge:g}" if Ge in bounds else f"above {bounds[Gt].gt:g}" if Gt in bounds else None
+    high = f"{bounds[Le].le:g}" if Le in bounds else f"below {bounds[Lt].lt:g}" if Lt in bounds else None
+    if low is not None and high is not None:
+        return f"{low} to {high}"
+    if low is not None:
+        return low if low.startswith("above") else f"{low} or more"
+    if high is not None:
+        return high if high.startswith("below") else f"{high} or less"
+    choices = getattr(field.annotation, "__args__", ())
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return " | ".join(choices)
+    names = {int: "whole number", float: "number", str: "text", bool: "true | false"}
+    return names.get(field.annotation, "see meaning")  # type: ignore[arg-type]
+
+
+def _example(name: str, found: type[Parameters], parameters: list[dict[str, Any]]) -> str:
+    """A command line that runs as it stands, on an image called image.png."""
+    setting = ""
+    for parameter in parameters:
+        if isinstance(parameter["default"], int | float) and not isinstance(parameter["default"], bool):
+            setting = f"{parameter['name']}={parameter['default']}"
+            break
+    if name in STEPS:
+        kind = "before" if issubclass(found, ImageStep) else "after"
+        step = f"{name}:{setting}" if setting else name
+        return f"smalti predict image.png --method otsu --{kind} {step}"
+    prompts = getattr(found, "prompts", ())
+    prompt = " --box 20,20,80,80" if "boxes" in prompts else ""
+    if "points" in prompts:
+        prompt = " --point 50,50,1 --point 5,5,0"
+    elif "scribbles" in prompts and not prompt:
+        prompt = " --scribbles scribbles.png"
+    return f"smalti predict image.png --method {name}{f' --set {setting}' if setting else ''}{prompt}"
+
+
+def json_rows(table: Table) -> list[dict[str, Any]]:
+    """Rows of a table as JSON values; NaN, which JSON lacks, becomes null."""
+    return [
+        {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+        for row in table.rows()
+    ]

@@ -1,0 +1,202 @@
+"""The contract of every method and step in the tables, present and future."""
+
+import json
+
+import numpy as np
+import pytest
+
+from smalti.errors import InputError, SmaltiError, UnknownName
+from smalti.image import Image
+from smalti.segmentation import Segmentation
+from smalti.segmenter import (
+    SEGMENTERS,
+    STEPS,
+    ImageStep,
+    Prompts,
+    Segmenter,
+    load_class,
+    make_segmenter,
+    make_step,
+    segmenter_class,
+)
+
+
+def two_squares(dtype=np.uint8, high=200, ndim=2, channels=1):
+    """Two bright squares (cubes) on a dark, slightly uneven ground, 40 pixels a side."""
+    shape = (40,) * ndim
+    generator = np.random.default_rng(0)
+    plane = generator.integers(high // 20, high // 10, shape).astype(np.float64)
+    plane[(slice(5, 17),) * ndim] += high * 0.8
+    plane[(slice(22, 36),) * ndim] += high * 0.7
+    pixels = np.repeat(plane[..., None], channels, -1)
+    if np.dtype(dtype).kind == "f":
+        pixels = pixels / (high * 1.1)
+    return Image(pixels.astype(dtype))
+
+
+def prompts_for(method, shape):
+    """A foreground scribble or point in the first square's place and a ground one in the corner, or a box."""
+    if not method.prompts:
+        return ()
+    inner = tuple(min(length - 1, length // 4) for length in shape)
+    corner = tuple(length - 1 for length in shape)
+    if "scribbles" in method.prompts:
+        scribbles = np.zeros(shape, np.int32)
+        scribbles[corner] = -1
+        scribbles[inner] = 1
+        return (Prompts(scribbles=scribbles),)
+    if "points" in method.prompts:
+        return (Prompts(points_yx=np.array([inner, corner]), point_labels=np.array([1, 0])),)
+    low = tuple(min(length // 10, length - 1) for length in shape)
+    high = tuple(max(length // 2, at + 1) for length, at in zip(shape, low, strict=True))
+    return (Prompts(boxes=np.array([low + high])),)
+
+
+def run(method, image):
+    return method.predict(image, *prompts_for(method, image.shape))
+
+
+@pytest.fixture(params=sorted(SEGMENTERS))
+def method(request):
+    return make_segmenter(request.param)
+
+
+def test_name_source_and_descriptions_are_there(method):
+    assert type(method).name in SEGMENTERS
+    assert segmenter_class(method.name) is type(method)
+    assert method.source
+    assert (type(method).__doc__ or "").strip()
+    assert isinstance(method, Segmenter)
+    for name, field in type(method).model_fields.items():
+        assert field.description and field.description.endswith("."), f"{name} needs its sentence"
+
+
+def test_image_is_left_as_it_was(method):
+    image = two_squares()
+    before = image.pixels.copy()
+    run(method, image)
+    assert np.array_equal(image.pixels, before)
+
+
+def test_same_image_same_result(method):
+    image = two_squares(channels=3)
+    assert run(method, image) == run(method, image)
+
+
+def test_result_covers_the_image_and_keeps_its_geometry(method):
+    from smalti.geometry import Geometry
+
+    image = Image(two_squares().pixels, geometry=Geometry.parse("0.5um"))
+    found = run(method, image)
+    assert isinstance(found, Segmentation)
+    assert found.shape == image.shape
+    assert found.geometry is image.geometry
+
+
+def test_two_squares_are_noticed(method):
+    """Inside and outside of the first square never come out the same."""
+    found = run(method, two_squares(channels=3))
+    painted = found.panoptic().labels
+    inside, outside = painted[7:15, 7:15], painted[2, 25:38]
+    assert np.bincount(inside.ravel()).argmax() != np.bincount(outside.ravel()).argmax() or "edge" in method.source.lower()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (33, 1), (2, 2), (7, 13)])
+def test_tiny_and_odd_sizes(method, shape):
+    generator = np.random.default_rng(1)
+    image = Image.from_array(generator.integers(0, 255, shape).astype(np.uint8))
+    assert run(method, image).shape == shape
+
+
+@pytest.mark.parametrize("value", [0, 7, 255])
+def test_constant_images(method, value):
+    image = Image.from_array(np.full((20, 24), value, np.uint8))
+    assert run(method, image).shape == (20, 24)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "high"), [(np.uint16, 50000), (np.int32, 100000), (np.float32, 1), (np.float64, 1), (bool, 20)]
+)
+def test_other_dtypes(method, dtype, high):
+    image = two_squares(dtype, high)
+    try:
+        assert run(method, image).shape == image.shape
+    except InputError as error:
+        assert str(error)  # a method may refuse a dtype it is not defined on, in words
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 7])
+def test_channel_counts(method, channels):
+    image = two_squares(channels=channels)
+    try:
+        assert run(method, image).shape == image.shape
+    except InputError as error:
+        assert channels in (2, 7), error
+        assert "channel" in str(error)
+
+
+def test_nan_is_refused_in_words(method):
+    pixels = two_squares(np.float32, 1).pixels.copy()
+    pixels[3, 3] = np.nan
+    with pytest.raises(InputError, match="NaN"):
+        run(method, Image(pixels))
+
+
+def test_volumes_work_where_claimed_and_are_refused_elsewhere(method):
+    volume = two_squares(ndim=3)
+    if 3 in type(method).ndims:
+        assert run(method, volume).shape == volume.shape
+    else:
+        with pytest.raises(InputError, match="2-D"):
+            run(method, volume)
+
+
+def test_parameters_out_of_bounds_are_refused(method):
+    with pytest.raises(UnknownName, match="no parameter"):
+        make_segmenter(method.name, no_such_parameter=1)
+    schema = type(method).model_json_schema()["properties"]
+    for name, field in schema.items():
+        for options in [field, *field.get("anyOf", [])]:
+            for key, beyond in (("minimum", -1), ("exclusiveMinimum", 0), ("maximum", 1), ("exclusiveMaximum", 0)):
+                if key in options:
+                    with pytest.raises(InputError, match=name):
+                        make_segmenter(method.name, **{name: options[key] + beyond})
+
+
+def test_json_of_the_parameters_makes_the_same_method_again(method):
+    again = make_segmenter(**json.loads(json.dumps(method.describe())))
+    assert again == method
+    assert run(again, two_squares(channels=3)) == run(method, two_squares(channels=3))
+
+
+@pytest.mark.parametrize("name", sorted(STEPS))
+class TestSteps:
+    def test_steps_keep_their_contract(self, name):
+        step = make_step(name)
+        assert load_class("step", name, STEPS).name == name
+        assert step.source
+        assert make_step(**json.loads(json.dumps(step.describe()))) == step
+        for shape in [(1, 1), (1, 9), (7, 13), (40, 40)]:
+            image = Image.from_array(np.random.default_rng(2).integers(0, 255, (*shape, 3)).astype(np.uint8))
+            if isinstance(step, ImageStep):
+                before = image.pixels.copy()
+                changed = step.apply(image)
+                assert changed.shape == image.shape
+                assert np.array_equal(image.pixels, before)
+                assert np.array_equal(step.apply(image).pixels, changed.pixels)
+            else:
+                segmentation = Segmentation.from_labels(image.pixels[..., 0] // 100)
+                changed = step.apply(segmentation)
+                assert changed.shape == segmentation.shape
+                assert step.apply(segmentation) == changed
+
+    def test_steps_work_in_a_pipeline(self, name):
+        side = "before" if isinstance(make_step(name), ImageStep) else "after"
+        pipeline = make_segmenter("pipeline", **{side: [name]}, method="otsu")
+        image = two_squares(channels=3)
+        try:
+            assert pipeline.predict(image).shape == image.shape
+        except SmaltiError as error:
+            # A colour step leaves no grey for Otsu, and says so.
+            assert "channel" in str(error)
+        assert make_segmenter(**json.loads(json.dumps(pipeline.describe()))) == pipeline
