@@ -69,7 +69,9 @@ def test_fields(found: Segmentation) -> None:
     assert content["info"]["method"] == "otsu" and content["info"]["parameters"] == {"bins": 256}
     assert content["images"] == [{"id": 1, "file_name": "a.png", "width": 9, "height": 7}]
     with_hole, pieces, pixel = content["annotations"]
-    assert with_hole["segmentation"]["size"] == [7, 9] and isinstance(with_hole["segmentation"]["counts"], str)
+    assert with_hole["segmentation"]["size"] == [7, 9] and isinstance(
+        with_hole["segmentation"]["counts"], str
+    )
     assert with_hole["bbox"] == [1, 1, 3, 3] and with_hole["area"] == 8
     assert len(pieces["segmentation"]) == 2 and pieces["bbox"] == [5, 4, 2, 2]
     assert pieces["category_id"] == 2 and pieces["score"] == 0.5 and pieces["iscrowd"] == 0
@@ -85,7 +87,7 @@ def test_several_images_share_one_file(found: Segmentation, tmp_path: Path) -> N
     path = tmp_path / "all.coco.json"
     other = Segmentation.from_labels(np.ones((2, 3), int), classes=found.classes)
     empty = Segmentation.from_labels(np.zeros((1, 1), int))
-    with pytest.raises(InputError, match="class 1 is 'object'"):
+    with pytest.raises(InputError, match=r"class 1 is .*'object'"):
         to_coco([("a.png", found), ("c.png", empty)])
     write_coco(path, [("a.png", found), ("b.png", other), ("c.png", empty.replace(classes=found.classes))])
     coco = COCO(str(path))

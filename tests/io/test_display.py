@@ -28,7 +28,9 @@ def test_bool_is_black_and_white() -> None:
     assert shown.tolist() == [[[255] * 3, [0] * 3]]
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.int8, np.uint32, np.int64, np.float16, np.float32, float])
+@pytest.mark.parametrize(
+    "dtype", [np.uint16, np.int16, np.int8, np.uint32, np.int64, np.float16, np.float32, float]
+)
 def test_other_values_are_stretched_over_all_shades(dtype: type) -> None:
     ramp = np.linspace(0, 100, 1000).astype(dtype).reshape(20, 50)
     shown = to_display(Image.from_array(ramp))

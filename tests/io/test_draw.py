@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -76,7 +78,7 @@ def test_segments_that_lie_side_by_side_without_touching_differ_too() -> None:
         labels[10 + 48 * (k * 3 % 8) :, 50:90][:30] = k + 1
     picture = overlay(GREY, Segmentation.from_labels(labels), fill=1, outlines=False, ids=False)
     column = [tuple(picture[20 + 48 * row, 60]) for row in range(8)]
-    assert all(one != other for one, other in zip(column[:-1], column[1:], strict=True))
+    assert all(one != other for one, other in pairwise(column))
 
 
 def test_semantic_results_have_the_colors_of_their_classes() -> None:
@@ -121,7 +123,9 @@ def test_class_names_are_written_and_give_way_to_the_id_alone() -> None:
     assert not np.array_equal(overlay(GREY, segmentation, class_names=True), overlay(GREY, segmentation))
     narrow = np.zeros((400, 400), int)
     narrow[:, 100:130] = 1
-    one = Segmentation.from_labels(narrow, class_ids=[1], classes=ClassSet.from_names(["a name that is long"]))
+    one = Segmentation.from_labels(
+        narrow, class_ids=[1], classes=ClassSet.from_names(["a name that is long"])
+    )
     assert np.array_equal(overlay(GREY, one, ids=True, class_names=True), overlay(GREY, one, ids=True))
     assert np.array_equal(overlay(GREY, one, class_names=True), overlay(GREY, one))
 
@@ -220,8 +224,14 @@ def test_bad_input_is_named() -> None:
 
 
 def test_contact_sheet_sets_pictures_in_rows() -> None:
-    pictures = [np.full((50, 80, 3), 10, np.uint8), np.full((300, 90, 3), 20, np.uint8), np.full((9, 9, 3), 30, np.uint8)]
-    sheet = side_by_side(pictures, ["one", "a caption much longer than its picture", ""], height_px=120, columns=2)
+    pictures = [
+        np.full((50, 80, 3), 10, np.uint8),
+        np.full((300, 90, 3), 20, np.uint8),
+        np.full((9, 9, 3), 30, np.uint8),
+    ]
+    sheet = side_by_side(
+        pictures, ["one", "a caption much longer than its picture", ""], height_px=120, columns=2
+    )
     for shade, width in ((10, 192), (20, 36), (30, 120)):
         assert (sheet == shade).all(axis=-1).sum() == 120 * width
     assert (sheet[0] == 255).all() and (sheet[:, 0] == 255).all()

@@ -68,7 +68,11 @@ def test_small_map(labels: np.ndarray) -> None:
 @given(labels=arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 3)))
 @settings(max_examples=60, deadline=None)
 def test_area_is_the_number_of_pixels(labels: np.ndarray) -> None:
-    for affine, pixel_area in ((None, 1), (NORTH_UP, 100), (np.array([[0, 2.0, 5], [3, 0, 7], [0, 0, 1]]), 6)):
+    for affine, pixel_area in (
+        (None, 1),
+        (NORTH_UP, 100),
+        (np.array([[0, 2.0, 5], [3, 0, 7], [0, 0, 1]]), 6),
+    ):
         segmentation = Segmentation.from_labels(labels, geometry=Geometry(affine=affine))
         features = to_geojson(segmentation)["features"]
         areas = [area(feature["geometry"]) for feature in features]
@@ -80,7 +84,10 @@ def test_world_coordinates_name_their_system(labels: np.ndarray) -> None:
     content = to_geojson(Segmentation.from_labels(labels, geometry=geometry))
     assert content["crs"] == {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
     corners = np.array(content["features"][2]["geometry"]["coordinates"][0])
-    assert corners.min(axis=0).tolist() == [500080, 4599990] and corners.max(axis=0).tolist() == [500090, 4600000]
+    assert corners.min(axis=0).tolist() == [500080, 4599990] and corners.max(axis=0).tolist() == [
+        500090,
+        4600000,
+    ]
     assert "image" not in content
     assert "crs" not in to_geojson(Segmentation.from_labels(labels, geometry=geometry), world=False)
 
@@ -103,7 +110,11 @@ def test_spacing_alone_leaves_pixel_coordinates(labels: np.ndarray) -> None:
 
 def test_measurements_become_properties(labels: np.ndarray) -> None:
     table = Table(
-        {"segment": np.array([1, 2, 3]), "area": np.array([8.0, 3.0, 1.0]), "solidity": np.array([1, np.nan, np.inf])},
+        {
+            "segment": np.array([1, 2, 3]),
+            "area": np.array([8.0, 3.0, 1.0]),
+            "solidity": np.array([1, np.nan, np.inf]),
+        },
         {"area": "um2"},
     )
     segmentation = Segmentation.from_labels(labels)

@@ -53,10 +53,18 @@ def to_color_space(rgb: np.ndarray, space: ColorSpace) -> np.ndarray:
         from skimage.color import rgb2lab
 
         return rgb2lab(rgb).astype(np.float32)
-    import cv2
-
-    flat = np.ascontiguousarray(rgb, np.float32).reshape(-1, 1, 3)
-    return cv2.cvtColor(flat, cv2.COLOR_RGB2HSV).reshape(rgb.shape)
+    # Not OpenCV's: it adds a small number to each divisor, so that a pure colour has a saturation below 1.
+    red, green, blue = np.moveaxis(rgb.astype(np.float32, copy=False), -1, 0)
+    value = rgb.max(axis=-1)
+    chroma = value - rgb.min(axis=-1)
+    divisor = np.where(chroma > 0, chroma, 1)
+    sextant = np.where(
+        value == red,
+        (green - blue) / divisor,
+        np.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+    )
+    saturation = chroma / np.where(value > 0, value, 1)
+    return np.stack([sextant * 60 % 360, saturation, value], axis=-1, dtype=np.float32)
 
 
 class ColorRange(Method):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -36,3 +36,110 @@ def chan_vese_phase(plane: np.ndarray, smoothness: float, max_rounds: int, min_c
         tol=min_change,
         max_num_iter=max_rounds,
     )
+
+
+class ChanVese(Foreground):
+    """The image in two phases, each near its own mean, with a short contour between; pieces of one are objects."""
+
+    name: ClassVar[str] = "chan-vese"
+    ndims: ClassVar[tuple[int, ...]] = (2,)
+    source: ClassVar[str] = (
+        "Chan and Vese, Active contours without edges, IEEE TIP 10 (2001); scheme: Getreuer, Chan-Vese "
+        "segmentation, IPOL 2 (2012)"
+    )
+
+    smoothness: float = Field(
+        0.1, ge=0, description="Cost of a pixel of contour against a squared difference at full scale 1: the paper's mu."
+    )
+    max_rounds: int = Field(100, ge=1, description="Most rounds of moving the contour.")
+    min_change: float = Field(
+        1e-3, ge=0, description="The contour rests when its level set changes by less, root mean square."
+    )
+
+    def foreground(self, plane: np.ndarray) -> np.ndarray:
+        """Mask (H, W) of the phase that is brighter (darker) on average."""
+        mask = chan_vese_phase(full_scale(plane), self.smoothness, self.max_rounds, self.min_change)
+        if mask.all() or not mask.any():
+            return np.zeros(plane.shape, bool)
+        inside_is_bright = plane[mask].mean() > plane[~mask].mean()
+        return mask if inside_is_bright == (self.polarity == "bright") else ~mask
+
+
+def move_contour(
+    gradient: np.ndarray, start: np.ndarray, grow: bool, stop_gradient: float, smoothing: int, rounds: int
+) -> np.ndarray:
+    """Mask (*S,) a contour encloses that set out from the edge of ``start`` and came to rest along edges.
+
+    Each round moves it outwards if ``grow``, else inwards, where the ``gradient`` (*S,) is below ``stop_gradient``,
+    draws it to the nearest ridge of the gradient, and smooths it: Marquez-Neila et al. (2014). ``rounds`` is even.
+    """
+    from skimage.segmentation import morphological_geodesic_active_contour
+
+    # Beyond its edge the image goes on as it ends there and holds nothing, so that it need not be 3 pixels wide.
+    slope = np.pad(-gradient, 1, mode="edge")
+    mask = np.pad(start, 1)
+    while rounds > 0:
+        # scikit-image's smoothing alternates between two orders and remembers over calls which was last:
+        # only an even number of rounds a call gives the same result every time.
+        block = min(rounds, 10)
+        moved = morphological_geodesic_active_contour(
+            slope, block, mask, smoothing, threshold=-stop_gradient, balloon=1 if grow else -1
+        ).astype(bool)
+        rounds = 0 if np.array_equal(moved, mask) else rounds - block
+        mask = moved
+    return mask[(slice(1, -1),) * mask.ndim]
+
+
+class GeodesicContour(Method):
+    """A contour that shrinks or grows until it rests on edges.
+
+    A box shrinks onto the object inside it and scribbles grow to the edges around them, one segment per box or
+    number. Without prompts the contour starts at the border of the image and shrinks onto all objects there are,
+    one segment per connected piece.
+    """
+
+    name: ClassVar[str] = "geodesic-contour"
+    ndims: ClassVar[tuple[int, ...]] = (2, 3)
+    prompts: ClassVar[tuple[str, ...]] = ("boxes", "scribbles")
+    source: ClassVar[str] = (
+        "Caselles, Kimmel and Sapiro, Geodesic active contours, IJCV 22 (1997); scheme: Marquez-Neila, Baumela and "
+        "Alvarez, A morphological approach to curvature-based evolution, IEEE PAMI 36 (2014)"
+    )
+
+    channel: str = Field("grey", description="Channel to look at; grey is the only one, or the luma of RGB.")
+    sigma_px: float = Field(2.0, gt=0, le=100, description="Standard deviation of the Gaussian whose gradient is taken.")
+    stop_gradient: float = Field(
+        0.02, gt=0, description="Gradient (full scale 1, per pixel) from which on the contour is not pushed across."
+    )
+    smoothing: int = Field(1, ge=0, le=10, description="Times the contour is smoothed a round.")
+    rounds: int = Field(
+        200, ge=2, multiple_of=2, description="Most rounds; each moves the contour one pixel, so it reaches this far."
+    )
+
+    def predict(self, image: Image, prompts: Prompts | None = None) -> Segmentation:
+        """One segment per box, scribbled number or, without prompts, connected piece; one that vanished is dropped."""
+        from scipy.ndimage import gaussian_gradient_magnitude
+
+        check_ndim(image, self.name, self.ndims)
+        given = given_prompts(self, image, prompts)
+        plane = full_scale(grey_plane(image, self.channel))
+        gradient = gaussian_gradient_magnitude(plane, self.sigma_px, mode="nearest")
+        if given is None:
+            mask = self._moved(gradient, np.ones(image.shape, bool), grow=False)
+            return Segmentation.from_labels(pieces(mask), geometry=image.geometry, copy=False)
+
+        markers, background = prompt_markers(given, image.shape)
+        masks = []
+        for box in [] if given.boxes is None else given.boxes.astype(int):
+            place = tuple(slice(low, high) for low, high in zip(*np.split(box, 2), strict=True))
+            mask = np.zeros(image.shape, bool)
+            mask[place] = self._moved(gradient[place], np.ones(mask[place].shape, bool), grow=False)
+            masks.append(mask)
+        for k in np.unique(markers[(markers > 0) & (markers < background)]):
+            masks.append(self._moved(gradient, markers == k, grow=True))
+        masks = [mask & (markers != background) for mask in masks]
+        found = Segmentation.from_masks(masks, shape=image.shape, geometry=image.geometry)
+        return found[found.areas_px > 0]
+
+    def _moved(self, gradient: np.ndarray, start: np.ndarray, grow: bool) -> np.ndarray:
+        return move_contour(gradient, start, grow, self.stop_gradient, self.smoothing, self.rounds)

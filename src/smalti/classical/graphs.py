@@ -51,7 +51,7 @@ class GrabCut(Method):
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the random start of the colour models.")
 
     def predict(self, image: Image, prompts: Prompts | None = None) -> Segmentation:
-        """One segment per box or marked number; segments may overlap.
+        """One segment per box or marked number; segments may overlap, and one that lost every pixel is dropped.
 
         Raises ``InputError`` without prompts, and where they leave no pixel for the object or none for the ground.
         """
@@ -64,7 +64,8 @@ class GrabCut(Method):
             raise InputError("the prompts mark background only; give a box around an object or mark it with 1")
         colors = eight_bit(rgb_planes(image, self.name))
         masks = [self._cut(colors, markers, k, boxes[k - 1] if k <= len(boxes) else None) for k in numbers]
-        return Segmentation.from_masks(masks, geometry=image.geometry)
+        found = Segmentation.from_masks(masks, geometry=image.geometry)
+        return found[found.areas_px > 0]
 
     def _cut(self, colors: np.ndarray, markers: np.ndarray, k: int, box: np.ndarray | None) -> np.ndarray:
         """Mask of segment ``k``."""
@@ -76,8 +77,8 @@ class GrabCut(Method):
             ground |= ~possible
             possible &= ~ground
         if not possible.any() or not (~possible).any():
-            missing, hint = ("object", "unmark part of the box") if not possible.any() else ("ground", "give a smaller box")
-            raise InputError(f"the prompts leave no pixel of {missing} for segment {k}; {hint}")
+            missing, hint = ("the ground", "give a smaller box") if possible.any() else ("the object", "unmark some")
+            raise InputError(f"the prompts leave no pixel to {missing} of segment {k}; {hint}")
         return grab_cut(colors, possible, sure, ground, self.rounds, self.seed)
 
 
@@ -91,11 +92,15 @@ def random_walk(values: np.ndarray, markers: np.ndarray, beta: float) -> np.ndar
     from skimage.segmentation import random_walker
 
     numbers, compact = np.unique(markers, return_inverse=True)
-    if numbers[0] != 0 or len(numbers) <= 2:
-        return np.full(markers.shape, numbers[-1], np.int32) if numbers[0] == 0 else markers.astype(np.int32)
+    if numbers[0] != 0:
+        return markers.astype(np.int32)
+    if len(numbers) == 2:
+        return np.full(markers.shape, numbers[1], np.int32)
     if values.min() == values.max():
-        beta, values = 0.0, np.broadcast_to(np.indices(markers.shape)[-1:].T.swapaxes(0, 1), values.shape)
-    labels = random_walker(values, compact.astype(np.int32), beta=beta, mode="cg_j", tol=1e-4, channel_axis=-1)
+        # Without a deviation there is no weight; any other values with beta 0 give the walk by distance.
+        beta, values = 0.0, np.arange(markers.size, dtype=np.float64).reshape(*markers.shape, 1)
+    compact = compact.reshape(markers.shape).astype(np.int32)
+    labels = random_walker(values, compact, beta=beta, mode="cg_j", tol=1e-4, channel_axis=-1)
     return numbers[labels].astype(np.int32)
 
 

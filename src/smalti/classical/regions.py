@@ -60,7 +60,8 @@ class FloodFill(Method):
     """Pixels connected to a mark through values like the marked ones; what background marks reach is left out.
 
     The values under the marks of one segment, least to largest in each channel and widened by the tolerance, are
-    those that may be filled. Two segments may fill the same pixels and then overlap.
+    those that may be filled. Two segments may fill the same pixels and then overlap; one that the background
+    marks leave no pixel is dropped.
     """
 
     name: ClassVar[str] = "flood-fill"
@@ -82,7 +83,8 @@ class FloodFill(Method):
         values = full_scale(color_planes(image))
         ground = self._filled(values, markers == background)
         filled = [self._filled(values, markers == k) & ~ground for k in np.unique(markers) if 0 < k < background]
-        return Segmentation.from_masks(filled, geometry=image.geometry)
+        found = Segmentation.from_masks(filled, geometry=image.geometry)
+        return found[found.areas_px > 0]
 
     def _filled(self, values: np.ndarray, marked: np.ndarray) -> np.ndarray:
         """Mask (*S,) of what the ``marked`` pixels reach."""

@@ -29,15 +29,16 @@ def to_coco(
 ) -> dict[str, Any]:
     """The segments of one or more images, each with its file name, as one COCO dictionary.
 
-    ``segmentation`` says how masks are written: ``"rle"`` compressed run lengths, ``"polygon"`` pixel outlines, and
-    ``"auto"`` outlines, which any tool can edit, but run lengths for segments with holes, which COCO's polygons
-    cannot say. (``"polygon"`` cuts holes open along a line.) All are exact: COCO's own rasterisation gives the same
-    pixels back. A segment without pixels is always run lengths.
+    ``segmentation`` says how masks are written: ``"rle"`` compressed run lengths, ``"polygon"`` pixel
+    outlines, and ``"auto"`` outlines, which any tool can edit, but run lengths for segments with holes, which
+    COCO's polygons cannot say. (``"polygon"`` cuts holes open along a line.) All are exact: COCO's own
+    rasterisation gives the same pixels back. A segment without pixels is always run lengths.
 
-    Annotations carry ``area`` in pixels, ``bbox`` as x, y, width, height, ``iscrowd`` 0 and the ``score``; image and
-    annotation ids count from 1. Categories are all classes of all images, with their colour and ``isthing`` as in
-    COCO's panoptic files. ``info`` is written as given, such as method and parameters. Raises ``InputError`` for a
-    volume, a file name that comes twice, and an id that means different classes in different images.
+    Annotations carry ``area`` in pixels, ``bbox`` as x, y, width, height, ``iscrowd`` 0 and the ``score``;
+    image and annotation ids count from 1. Categories are all classes of all images, with their colour and
+    ``isthing`` as in COCO's panoptic files. ``info`` is written as given, such as method and parameters.
+    Raises ``InputError`` for a volume, a file name that comes twice, and an id that means different classes
+    in different images.
     """
     if segmentation not in ("auto", "rle", "polygon"):
         raise InputError(f"segmentation must be auto, rle or polygon, got {segmentation!r}")
@@ -47,20 +48,19 @@ def to_coco(
     for image_id, (file_name, found) in enumerate(results, 1):
         if found.ndim != 2:
             raise InputError(
-                f"COCO describes pictures, got a volume of {found.shape} for {file_name}; write labels as TIFF instead"
+                f"COCO describes pictures, got a volume of {found.shape} for {file_name}; "
+                "write it as a label map (TIFF)"
             )
         for entry in found.classes:
             if classes.setdefault(entry.id, entry) != entry:
                 raise InputError(
-                    f"class {entry.id} is {entry.name!r} in {file_name} and {classes[entry.id].name!r} before, or of "
-                    "another colour; one COCO file has one set of classes"
+                    f"class {entry.id} is {entry} in {file_name} and {classes[entry.id]} before; "
+                    "one COCO file has one set of classes"
                 )
         height, width = found.shape
         images.append({"id": image_id, "file_name": file_name, "width": width, "height": height})
-        annotations.extend(
-            {"id": len(annotations) + k, "image_id": image_id, **annotation}
-            for k, annotation in enumerate(_annotations(found, segmentation), 1)
-        )
+        for annotation in _annotations(found, segmentation):
+            annotations.append({"id": len(annotations) + 1, "image_id": image_id, **annotation})
     names = [image["file_name"] for image in images]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -89,7 +89,7 @@ def write_coco(
     segmentation: Form = "auto",
     info: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write ``to_coco`` as a JSON file. Raises like it, and ``WriteError`` where the file cannot be written."""
+    """Write ``to_coco`` as JSON. Raises like it, and ``WriteError`` where the file cannot be written."""
     content = json.dumps(to_coco(results, segmentation=segmentation, info=info), separators=(",", ":"))
     with replacing(path) as part:
         Path(part).write_text(content, encoding="utf-8")

@@ -15,14 +15,14 @@ CHECKER = (104, 136)  # greys of the squares shown where there is no value
 def to_display(image: Image) -> np.ndarray:
     """The pixels of a 2-D ``image`` as an (H, W, 3) uint8 RGB picture, FOR VIEWING ONLY.
 
-    8-bit values stay as they are and bool becomes 0 or 255. Other integers and floats are stretched so that their
-    0.5th percentile is black and their 99.5th white (of at most a million finite pixels); what lies beyond is
-    clipped, infinities included. Red, green and blue are stretched together, other channels each by itself. A
-    channel of one value is shown black if it is 0, else mid-grey.
+    8-bit values stay as they are and bool becomes 0 or 255. Other integers and floats are stretched so that
+    their 0.5th percentile is black and their 99.5th white (of at most a million finite pixels); what lies
+    beyond is clipped, infinities included. Red, green and blue are stretched together, other channels each by
+    itself. A channel of one value is shown black if it is 0, else mid-grey.
 
     Shown are: one channel as grey; red, green and blue where the first three are so named; two other channels
-    in magenta and green (told apart with any common colour vision); of three or more others the first three, as
-    red, green and blue. Where the image has alpha it is laid over a grey checkerboard, and so are NaNs.
+    in magenta and green (told apart with any common colour vision); of three or more others the first three,
+    as red, green and blue. Where the image has alpha it is laid over a grey checkerboard, and so are NaNs.
     Raises ``InputError`` for a volume.
     """
     if image.ndim != 2:
@@ -61,12 +61,13 @@ def _stretch(pixels: np.ndarray) -> np.ndarray:
         return np.where(pixels == np.inf, 255, 0).astype(np.uint8)
     low, high = np.percentile(sample, [0.5, 99.5])
     if low == high:  # nearly all pixels are alike: show what is not
-        low, high = sample.min(), sample.max()
+        finite = pixels[np.isfinite(pixels)].astype(np.float64)
+        low, high = finite.min(), finite.max()
     if low == high:
         return np.full(pixels.shape, 0 if low == 0 else 128, np.uint8)
-    # halves, so that the widest floats do not overflow; single precision is enough for 256 shades of short numbers
-    kind = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
-    scaled = (pixels.astype(kind) / 2 - kind(low / 2)) * kind(255 / (high / 2 - low / 2))
+    # halves, so that the widest floats do not overflow; of short numbers single precision keeps 256 shades apart
+    kind: type = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
+    scaled = (pixels.astype(kind) * 0.5 - kind(low / 2)) * kind(255 / (high / 2 - low / 2))
     return np.nan_to_num(np.rint(scaled.clip(0, 255))).astype(np.uint8)
 
 

@@ -1,7 +1,7 @@
 """Pictures for people: segments drawn over their image with outlines, numbers and a legend.
 
-All pictures are ``(H, W, 3)`` uint8 RGB. Text is set in the scalable font that comes with Pillow (Aileron), so no
-font of the system is needed; it has Latin letters only.
+All pictures are ``(H, W, 3)`` uint8 RGB. Text is set in the scalable font that comes with Pillow (Aileron),
+so no font of the system is needed; it has Latin letters only.
 """
 
 from __future__ import annotations
@@ -47,24 +47,26 @@ def overlay(
 ) -> np.ndarray:
     """The segments drawn over their image, (H, W, 3) uint8 RGB, ``zoom`` times the image's size.
 
-    ``fill`` is how much of the segment's colour covers the image, 0..1. ``outlines`` lie inside the segment, 1-3
-    pixels wide with the size of the picture, in a casing that keeps them apart from any background; where a
-    segment leaves the picture there is none. Segments that overlap are drawn in order, the last on top, and the
-    outlines of the covered ones show through.
+    ``fill`` is how much of the segment's colour covers the image, 0..1. ``outlines`` lie inside the segment,
+    1-3 pixels wide with the size of the picture, in a casing that keeps them apart from any background; where
+    a segment leaves the picture there is none. Segments that overlap are drawn in order, the last on top, and
+    the outlines of the covered ones show through.
 
-    ``colors="class"`` gives every segment the colour of its class, ``"segment"`` one that differs from those of
-    its neighbours. ``"auto"`` takes class colours where there is more than one class or only one segment.
-    ``ids`` writes the segments' numbers and ``class_names`` their classes' names where they are widest, but only
-    where the text fits inside; by default numbers are written where any class has more than one segment.
-    ``legend`` adds a panel below the picture with the classes, their colours and how many segments each has, or
-    its share of the picture where none has more than one; by default where there is more than one class.
+    ``colors="class"`` gives every segment the colour of its class, ``"segment"`` one that differs from those
+    of its neighbours. ``"auto"`` takes class colours where there is more than one class or only one segment.
+    ``ids`` writes the segments' numbers and ``class_names`` their classes' names where they are widest, but
+    only where the text fits inside; by default numbers are written where any class has more than one segment.
+    ``legend`` adds a panel below the picture with the classes, their colours and how many segments each has,
+    or its share of the picture where none has more than one; by default where there is more than one class.
 
-    ``zoom`` is a whole number; by default an image whose longer side is below 400 pixels is enlarged to about 800
-    (at most 32 times), every pixel a square, and others are left as they are. Of a volume the slice ``z`` is
-    drawn, by default the one that cuts most segments. Values are shown as by ``to_display``.
+    ``zoom`` is a whole number; by default an image whose longer side is below 400 pixels is enlarged to about
+    800 (at most 32 times), every pixel a square, and others are left as they are. Of a volume the slice ``z``
+    is drawn, by default the one that cuts most segments. Values are shown as by ``to_display``.
     """
     if image.shape != segmentation.shape:
-        raise InputError(f"image and segmentation must have one shape, got {image.shape} and {segmentation.shape}")
+        raise InputError(
+            f"image and segmentation must have one shape, got {image.shape}, {segmentation.shape}"
+        )
     if not 0 <= fill <= 1:
         raise InputError(f"fill must be from 0 to 1, got {fill}")
     if colors not in ("auto", "class", "segment"):
@@ -80,9 +82,9 @@ def overlay(
         raise InputError("z chooses a slice of a volume; this image has 2 axes")
 
     labels, areas_px = _visible(segmentation, z)
-    counts = np.bincount(np.searchsorted(segmentation.classes.ids, segmentation.class_ids[areas_px > 0]))
-    several = bool((counts > 1).any())
-    by_class = colors == "class" or (colors == "auto" and (np.count_nonzero(counts) > 1 or not several))
+    _, counts = np.unique(segmentation.class_ids[areas_px > 0], return_counts=True)
+    num_classes, several = len(counts), bool((counts > 1).any())
+    by_class = colors == "class" or (colors == "auto" and (num_classes > 1 or not several))
     palette = _class_palette(segmentation) if by_class else _segment_palette(labels, len(segmentation))
 
     if zoom is None:
@@ -93,13 +95,14 @@ def overlay(
     _fill(picture, visible, palette, fill)
     if outlines:
         width = _line_width(picture)
-        for hidden, place in _hidden(segmentation, labels, areas_px, z):
-            _outline(picture[_scaled(place, zoom)], _enlarged(hidden, zoom), palette, width)
+        for k, mask, place in _hidden(segmentation, labels, areas_px, z):
+            _outline(picture[_scaled(place, zoom)], _enlarged(mask, zoom), palette[[0, k]], width)
         _outline(picture, visible, palette, width)
-    if (several if ids is None else ids) or class_names:
-        texts = _texts(segmentation, several if ids is None else ids, class_names)
-        picture = _write(picture, visible, segmentation.boxes * zoom, areas_px, texts)
-    if (np.count_nonzero(counts) > 1) if legend is None else legend:
+    ids = several if ids is None else ids
+    if ids or class_names:
+        texts = _texts(segmentation, ids, class_names)
+        picture = _write(picture, visible, segmentation.boxes * zoom, texts)
+    if num_classes > 1 if legend is None else legend:
         picture = _with_legend(picture, segmentation, labels, palette, by_class, several)
     return picture
 
@@ -125,12 +128,14 @@ def _visible(segmentation: Segmentation, z: int | None) -> tuple[np.ndarray, np.
     return labels, np.bincount(labels.reshape(-1), minlength=len(segmentation) + 1)[1:]
 
 
-def _hidden(segmentation, labels, areas_px, z):  # type: ignore[no-untyped-def]  # a generator of the next function
-    """Segments that others cover in part: a label map around each, and its place in the picture."""
+def _hidden(
+    segmentation: Segmentation, labels: np.ndarray, areas_px: np.ndarray, z: int | None
+) -> Iterator[tuple[int, np.ndarray, tuple[slice, ...]]]:
+    """Segments that others cover in part: the number, a mask of 0 and 1, and its place in the picture."""
     if not segmentation.overlapping:
         return
-    for index in np.flatnonzero(areas_px < segmentation.areas_px):
-        mask, place = segmentation.crop(int(index) + 1)
+    for index in np.flatnonzero(areas_px < segmentation.areas_px).tolist():
+        mask, place = segmentation.crop(index + 1)
         if z is not None:
             if not place[0].start <= z < place[0].stop:
                 continue
@@ -143,7 +148,7 @@ def _hidden(segmentation, labels, areas_px, z):  # type: ignore[no-untyped-def] 
             for part, length in zip(place, labels.shape, strict=True)
         )
         padding = [(a.start - b.start, b.stop - a.stop) for a, b in zip(place, wide, strict=True)]
-        yield np.pad(mask, padding) * np.int32(index + 1), wide
+        yield index + 1, np.pad(mask.view(np.uint8), padding), wide
 
 
 def _enlarged(array: np.ndarray, zoom: int) -> np.ndarray:
@@ -166,12 +171,12 @@ def _class_palette(segmentation: Segmentation) -> np.ndarray:
 def _segment_palette(labels: np.ndarray, count: int) -> np.ndarray:
     """Colours of segments 1..count that differ between neighbours, (count + 1, 3) uint8; row 0 is unused.
 
-    Neighbours are segments whose zones of nearest pixels meet, whether or not they touch. Such a map is planar
-    where segments are in one piece, and greedy colouring from the highest degree down gets by with the seven
-    colours of the palette; where it does not, the colour after the neighbours' is taken.
+    Neighbours are segments whose zones of nearest pixels meet, whether or not they touch. Such a map is
+    planar where segments are in one piece, and greedy colouring from the highest degree down gets by with the
+    seven colours of the palette; where it does not, the colour after the neighbours' is taken.
     """
     num_colors = len(OKABE_ITO)
-    chosen = np.arange(-1, count) % num_colors
+    chosen = np.arange(-1, count) % num_colors  # by number, where there is nothing to tell apart
     if 1 < count <= MAX_SPREAD:
         first, second = _neighbours(labels, count)
         order = np.argsort(first, kind="stable")
@@ -239,7 +244,7 @@ def _line_width(picture: np.ndarray) -> float:
 
 
 def _edge_distance(labels: np.ndarray, frame: bool) -> np.ndarray:
-    """Distance in pixels to the nearest pixel that has a neighbour of another label (or lies at the frame)."""
+    """Distance in pixels to the nearest pixel beside another label (or at the frame of the picture)."""
     inner = np.ones(labels.shape, np.uint8)
     for one, other, a, b in (
         (labels[:, :-1], labels[:, 1:], inner[:, :-1], inner[:, 1:]),
@@ -281,13 +286,15 @@ def _outline(picture: np.ndarray, labels: np.ndarray, palette: np.ndarray, width
 def _font(size_px: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size=size_px)
     if not isinstance(font, ImageFont.FreeTypeFont):
-        raise MissingExtra("Pillow was built without FreeType, so it cannot set text; install Pillow's own wheel")
+        raise MissingExtra("text needs a Pillow with FreeType, this one has none; install Pillow's own wheel")
     return font
 
 
 def _texts(segmentation: Segmentation, ids: bool, class_names: bool) -> list[tuple[str, ...]]:
     """What may be written in each segment, longest first."""
-    names = [segmentation.classes.of(class_id).name if class_names else "" for class_id in segmentation.class_ids]
+    names = [
+        segmentation.classes.of(class_id).name if class_names else "" for class_id in segmentation.class_ids
+    ]
     numbers = [str(k) if ids else "" for k in range(1, len(segmentation) + 1)]
     return [
         (f"{name} {number}", number) if name and number else (name or number,)
@@ -299,7 +306,6 @@ def _write(
     picture: np.ndarray,
     labels: np.ndarray,
     boxes: np.ndarray,
-    areas_px: np.ndarray,
     texts: Sequence[tuple[str, ...]],
 ) -> np.ndarray:
     """Each segment's text at its pole of inaccessibility, in the largest size that fits inside it."""
@@ -308,8 +314,10 @@ def _write(
     distance = _edge_distance(labels, frame=True)
     canvas = PillowImage.fromarray(picture)
     pen = ImageDraw.Draw(canvas)
-    for index in np.flatnonzero(areas_px):
-        top, left, bottom, right = boxes[index, -4:] if boxes.shape[1] == 4 else boxes[index, [1, 2, 4, 5]]
+    ndim = boxes.shape[1] // 2
+    low, high = boxes[:, ndim - 2 : ndim], boxes[:, 2 * ndim - 2 :]
+    for index in np.flatnonzero((high - low).min(axis=1) > sizes[-1] * CAPITAL).tolist():
+        (top, left), (bottom, right) = low[index].tolist(), high[index].tolist()
         place = np.s_[top:bottom, left:right]
         mask = labels[place] == index + 1
         inward = distance[place] * mask
@@ -373,7 +381,9 @@ def _with_legend(
         share = 100 * areas_px[members].sum() / labels.size
         amount = str(len(members)) if several else ("<1%" if share < 1 else f"{share:.0f}%")
         name = _fitted(entry.name, font, widest - swatch - 2 * gap - font.getlength(amount))
-        chips = [entry.color] if by_class else list(dict.fromkeys(map(tuple, palette[members + 1].tolist())))[:4]
+        chips = (
+            [entry.color] if by_class else list(dict.fromkeys(map(tuple, palette[members + 1].tolist())))[:4]
+        )
         entries.append((chips, name, amount))
     if not entries:
         return picture
@@ -383,7 +393,9 @@ def _with_legend(
         num_rows = -(-len(entries) // num_columns)
         columns = [entries[first : first + num_rows] for first in range(0, len(entries), num_rows)]
         name_widths = [math.ceil(max(font.getlength(name) for _, name, _ in column)) for column in columns]
-        amount_widths = [math.ceil(max(font.getlength(amount) for _, _, amount in column)) for column in columns]
+        amount_widths = [
+            math.ceil(max(font.getlength(amount) for _, _, amount in column)) for column in columns
+        ]
         used = sum(name_widths) + sum(amount_widths) + len(columns) * (swatch + 2 * gap + spacing) - spacing
         if used <= widest:
             break
@@ -402,7 +414,9 @@ def _with_legend(
                 edges = [left + round(swatch * cut / len(chips)) for cut in (part, part + 1)]
                 pen.rectangle((edges[0], top, edges[1] - 1, top + swatch - 1), fill=color)
             pen.text((left + swatch + gap, baseline), name, fill=INK, font=font, anchor="ls")
-            pen.text((left + swatch + 2 * gap + name_width, baseline), amount, fill=FAINT, font=font, anchor="ls")
+            pen.text(
+                (left + swatch + 2 * gap + name_width, baseline), amount, fill=FAINT, font=font, anchor="ls"
+            )
         left += swatch + 2 * gap + name_width + amount_width + spacing
     return np.array(canvas)
 
@@ -419,10 +433,11 @@ def side_by_side(
 ) -> np.ndarray:
     """Pictures (H, W, 3) uint8 scaled to one height and set in rows on white, each with its caption below.
 
-    A row holds ``columns`` pictures, by default all of them. Raises ``InputError`` where captions do not match.
+    A row holds ``columns`` pictures, by default all of them. Raises ``InputError`` where captions do not
+    match.
     """
     if not pictures or len(pictures) != len(captions):
-        raise InputError(f"every picture needs a caption, got {len(pictures)} pictures and {len(captions)} captions")
+        raise InputError(f"every picture needs a caption, got {len(captions)} for {len(pictures)} pictures")
     columns = columns or len(pictures)
     size = max(13, round(height_px / 22))
     font, gap = _font(size), max(8, height_px // 24)

@@ -18,7 +18,14 @@ from ..table import Table
 from .writing import replacing
 
 # what people call the one reference system RFC 7946 knows: WGS 84, longitude before latitude
-WGS84 = {"EPSG:4326", "OGC:CRS84", "CRS84", "WGS84", "URN:OGC:DEF:CRS:OGC:1.3:CRS84", "URN:OGC:DEF:CRS:EPSG::4326"}
+WGS84 = {
+    "EPSG:4326",
+    "OGC:CRS84",
+    "CRS84",
+    "WGS84",
+    "URN:OGC:DEF:CRS:OGC:1.3:CRS84",
+    "URN:OGC:DEF:CRS:EPSG::4326",
+}
 
 
 def to_geojson(
@@ -29,19 +36,21 @@ def to_geojson(
 ) -> dict[str, Any]:
     """A FeatureCollection with one feature for each segment, its number as ``id``.
 
-    Geometries are pixel outlines, exact: a Polygon where the segment is in one piece, else a MultiPolygon, holes kept,
-    null for a segment without pixels. Exteriors run counter-clockwise in the coordinates written (RFC 7946,
-    3.1.6). Properties are ``segment``, ``class``, ``score`` and the columns of ``properties``, a table of one row
-    for each segment such as ``measure`` gives, under their names with unit; numbers that do not exist are null.
+    Geometries are pixel outlines, exact: a Polygon where the segment is in one piece, else a MultiPolygon,
+    holes kept, null for a segment without pixels. Exteriors run counter-clockwise in the coordinates written
+    (RFC 7946, 3.1.6). Properties are ``segment``, ``class``, ``score`` and the columns of ``properties``, a
+    table of one row for each segment such as ``measure`` gives, under their names with unit; numbers that do
+    not exist are null.
 
-    Coordinates are x, y. With ``world`` they are those of the segmentation's affine, a 3 x 3 matrix that takes
-    pixel corners (x, y, 1) to the world as georeferenced rasters have it; without, pixel corners, x to the right
-    and y down. By default the world where there is such an affine; a spacing alone says no place. Raises
-    ``InputError`` for a volume, a table of other segments, and ``world=True`` without an affine.
+    Coordinates are x, y. With ``world`` they are those of the segmentation's affine, a 3 x 3 matrix that
+    takes pixel corners (x, y, 1) to the world as georeferenced rasters have it; without, pixel corners, x to
+    the right and y down. By default the world where there is such an affine; a spacing alone says no place.
+    Raises ``InputError`` for a volume, a table of other segments, and ``world=True`` without an affine.
     """
     if segmentation.ndim != 2:
         raise InputError(
-            f"GeoJSON describes pictures, got a volume of {segmentation.shape}; write labels as TIFF instead"
+            f"GeoJSON describes pictures, got a volume of {segmentation.shape}; "
+            "write it as a label map (TIFF)"
         )
     geometry = segmentation.geometry
     placed = geometry.affine is not None and geometry.affine.shape == (3, 3)
@@ -54,11 +63,15 @@ def to_geojson(
     collection: dict[str, Any] = {"type": "FeatureCollection"}
     if affine is None:
         height, width = segmentation.shape
-        collection["image"] = {"width": width, "height": height, "coordinates": "pixel corners, x right, y down"}
+        collection["image"] = {
+            "width": width,
+            "height": height,
+            "coordinates": "pixel corners, x right, y down",
+        }
     elif geometry.crs is not None and geometry.crs.upper().replace(" ", "") not in WGS84:
-        # RFC 7946 has WGS 84 only and took "crs" of the 2008 specification out, but lets those who agree on another
-        # system use it. QGIS and GDAL still read the member; without it they would put the metres of a projected
-        # system down as degrees.
+        # RFC 7946 has WGS 84 only and took "crs" of the 2008 specification out, but lets those who agree on
+        # another system use it. QGIS and GDAL still read the member; without it they would put the metres of
+        # a projected system down as degrees.
         collection["crs"] = {"type": "name", "properties": {"name": _crs_name(geometry.crs)}}
     traced = trace_runs(segmentation.runs, segmentation.shape)
     collection["features"] = [
@@ -77,7 +90,10 @@ def write_geojson(
 ) -> None:
     """Write ``to_geojson`` as a file. Raises like it, and ``WriteError`` where the file cannot be written."""
     content = json.dumps(
-        to_geojson(segmentation, properties, world=world), separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        to_geojson(segmentation, properties, world=world),
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
     )
     with replacing(path) as part:
         Path(part).write_text(content, encoding="utf-8")
@@ -98,7 +114,7 @@ def _geometry(polygons: list[Polygon], affine: np.ndarray | None) -> dict[str, A
 
 
 def _ring(ring_xy: np.ndarray, affine: np.ndarray | None) -> list[list[float]]:
-    """A closed ring; traced ones run the right way round in pixels, so an affine that mirrors must turn them."""
+    """A closed ring. Traced ones run the right way round in pixels; an affine that mirrors must turn them."""
     closed = np.concatenate([ring_xy, ring_xy[:1]])
     if affine is None:
         return closed.astype(np.int64).tolist()  # corners of pixels are whole numbers
