@@ -121,8 +121,6 @@ def overlap(truth: Segmentation, predicted: Segmentation) -> OverlapTable:
         keys, pixels = compiled.overlaps.count_label_pairs(
             truth.labels.reshape(-1), predicted.labels.reshape(-1)
         )
-        both = (keys >> 32 != 0) & (keys & 0xFFFFFFFF != 0)
-        keys, pixels = keys[both], pixels[both]
     order = np.argsort(keys)
     keys = keys[order]
     return OverlapTable(

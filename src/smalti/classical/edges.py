@@ -1,10 +1,10 @@
 """Discontinuities: edges found by first or second derivatives, and the regions they enclose.
 
-All four methods share the way from edges to regions. Edges are closed over gaps (morphological closing with a disk).
-Whatever cannot be reached from the image's border without crossing an edge, from pixel side to pixel side, is
-enclosed. Pixels of the edges themselves go to the enclosed region or to the outside, whichever is nearer, so that
-the outline runs along the middle of a thick edge, and open lines leave nothing. A region that the image's border
-cuts off has no closed outline and is not found.
+All four methods share the way from edges to regions. Edges are widened by ``closing_px``, which bridges gaps of up
+to twice that. Whatever cannot be reached from outside the image without crossing an edge, from pixel side to pixel
+side, is enclosed. Pixels of the widened edges go to the enclosed region or to the outside, whichever is nearer, so
+the outline runs along the middle of the edge, and open lines leave nothing. A region that the image's border cuts
+off has no closed outline and is not found, nor is one of less than ``closing_px`` from middle to edge.
 """
 
 from __future__ import annotations
@@ -46,48 +46,37 @@ def slopes(plane: np.ndarray, operator: Literal["sobel", "scharr"]) -> tuple[np.
     )
 
 
-def close_edges(edges: np.ndarray, radius_px: int) -> np.ndarray:
-    """Edges (H, W) bool with gaps of up to twice the radius bridged: closing with a disk."""
-    if radius_px == 0:
-        return edges
-    import cv2
-
-    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1, 2 * radius_px + 1))
-    # A margin of no edges: lines are not to grow together with a border that is none.
-    padded = np.pad(edges.view(np.uint8), radius_px + 1)
-    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disk)
-    inner = slice(radius_px + 1, -radius_px - 1)
-    return closed[inner, inner].view(bool)
-
-
-def enclosed_regions(edges: np.ndarray, nested: bool = False) -> np.ndarray:
+def enclosed_regions(edges: np.ndarray, closing_px: int = 0, nested: bool = False) -> np.ndarray:
     """Regions enclosed by edges (H, W) bool, numbered 1..N, (H, W) int32.
 
-    Without ``nested`` only outermost outlines count and edges inside them are part of the region; with it, each
-    stretch between edges is a region of its own. Edge pixels belong to what is nearest, a region on a tie.
+    Gaps of up to twice ``closing_px`` pixels are bridged. (Morphological closing would not do it: the disk at the
+    middle of a gap in a thin line is never covered by the disks around it.) Without ``nested`` only outermost
+    outlines count and edges inside them are part of the region; with it, each stretch between edges is a region of
+    its own. Edge pixels belong to what is nearest, to a region on a tie.
     """
     import cv2
 
+    margin = closing_px + 1
+    inner = (slice(margin, -margin),) * 2
+    edges = np.pad(edges, margin)
+    if closing_px:
+        disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * closing_px + 1, 2 * closing_px + 1))
+        edges = cv2.dilate(edges.view(np.uint8), disk).view(bool)
     spaces = pieces(~edges, connectivity=1)
-    border = np.concatenate([spaces[0], spaces[-1], spaces[:, 0], spaces[:, -1]])
-    enclosed = np.ones(int(spaces.max()) + 1, bool)
-    enclosed[border] = False
-    enclosed[0] = False
-    inside = enclosed[spaces]
+    outside = spaces == spaces[0, 0]
+    inside = ~(outside | edges)
     if not inside.any():
-        return np.zeros(edges.shape, np.int32)
-    outside = ~(inside | edges)
+        return np.zeros(edges.shape, np.int32)[inner].copy()
     to_inside, nearest = cv2.distanceTransformWithLabels(
         (~inside).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     to_outside = cv2.distanceTransform((~outside).view(np.uint8), cv2.DIST_L2, 5)
-    covered = inside | (edges & (to_inside <= to_outside)) if outside.any() else np.ones(edges.shape, bool)
+    covered = inside | (edges & (to_inside <= to_outside))
     if not nested:
-        return pieces(covered, connectivity=1)
-    numbers = (np.cumsum(enclosed) * enclosed).astype(np.int32)
+        return pieces(covered[inner].copy(), connectivity=1)
     region_of = np.zeros(int(nearest.max()) + 1, np.int32)
-    region_of[nearest[inside]] = numbers[spaces[inside]]
-    return np.where(covered, region_of[nearest], 0).astype(np.int32)
+    region_of[nearest[inside]] = spaces[inside] - 1  # the first space is the outside
+    return (region_of[nearest] * covered)[inner].copy()
 
 
 class ClosedEdges(Method):
@@ -105,7 +94,7 @@ class ClosedEdges(Method):
         """One segment per closed region."""
         check_ndim(image, self.name, self.ndims)
         edges = self.edges(grey_plane(image, self.channel))
-        labels = enclosed_regions(close_edges(edges, self.closing_px), self.nested)
+        labels = enclosed_regions(edges, self.closing_px, self.nested)
         segmentation = Segmentation.from_labels(labels, geometry=image.geometry, copy=False)
         return segmentation[segmentation.areas_px >= self.min_area_px]
 
@@ -193,7 +182,7 @@ class Log(ClosedEdges):
         None,
         ge=0,
         description="Least change of the Laplacian over a crossing, grey values per pixel squared; "
-        "left out, Otsu's on all crossings.",
+        "left out, Otsu's, where pixels without a crossing count as 0.",
     )
 
     def edges(self, plane: np.ndarray) -> np.ndarray:
@@ -204,12 +193,7 @@ class Log(ClosedEdges):
         laplacian = cv2.Laplacian(plane, cv2.CV_64F, ksize=1, borderType=cv2.BORDER_REFLECT)
         strength = crossing_strength(laplacian)
         strength[strength <= ROUNDING * plane.max()] = 0
-        crossings = strength[strength > 0]
-        if self.threshold is not None:
-            return strength > self.threshold
-        if len(crossings) == 0 or crossings.min() == crossings.max():
-            return strength > 0
-        return strength > otsu_threshold(crossings)
+        return strength > (otsu_threshold(strength) if self.threshold is None else self.threshold)
 
 
 def crossing_strength(laplacian: np.ndarray) -> np.ndarray:

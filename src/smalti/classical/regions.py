@@ -233,14 +233,14 @@ class Felzenszwalb(Method):
 
     def predict(self, image: Image) -> Segmentation:
         """Regions that cover the whole image; any number of channels."""
+        import warnings
+
         from skimage.segmentation import felzenszwalb
 
         check_ndim(image, self.name, self.ndims)
         values = full_scale(color_planes(image))
-        if min(image.shape) == 1:
-            # scikit-image's graph needs two rows and columns; a repeated line has the same regions, twice as large.
-            values = np.repeat(np.repeat(values, 2, axis=0), 2, axis=1)
-            labels = felzenszwalb(values, self.scale, self.sigma_px, 4 * self.min_area_px, channel_axis=-1)[::2, ::2]
-        else:
+        with warnings.catch_warnings():
+            # It asks whether many channels are meant; here they are.
+            warnings.filterwarnings("ignore", "Got image with third dimension")
             labels = felzenszwalb(values, self.scale, self.sigma_px, self.min_area_px, channel_axis=-1)
         return Segmentation.from_labels(labels + 1, classes=REGION, geometry=image.geometry)

@@ -48,8 +48,8 @@ def _with_room(table, used, more):
 
 @compiled
 def _pairs_of(table):
-    """Keys and counts of the rows in use, without the key 0."""
-    kept = np.flatnonzero(table[:, 0] > 0)
+    """Keys and counts of the rows in use."""
+    kept = np.flatnonzero(table[:, 0] != -1)
     return table[kept, 0], table[kept, 1]
 
 
@@ -80,6 +80,8 @@ def _count_block(truth, predicted, changes, table):
     new = 0
     for stretch in range(found):
         x = places[stretch]
+        if truth[x] == 0 or predicted[x] == 0:
+            continue
         key = np.int64(truth[x]) << 32 | np.int64(predicted[x])
         slot = _slot(table, key)
         new += table[slot, 0] == -1
@@ -90,7 +92,7 @@ def _count_block(truth, predicted, changes, table):
 
 @compiled
 def count_label_pairs(truth, predicted):
-    """Pairs of labels that share pixels, as keys ``truth << 32 | predicted`` and counts, unsorted; (0, 0) left out.
+    """Pairs of segments that share pixels, as keys ``truth << 32 | predicted`` and counts, unsorted; none with 0.
 
     Flat label maps. The pixels go by as stretches over which neither label changes, so the hash table is asked
     once a stretch. Grown between blocks only: a table that may change inside the loop made it three times slower.
@@ -126,8 +128,7 @@ def count_run_pairs(segments, starts, stops, other_segments, other_starts, other
     """As ``count_label_pairs`` for two run tables sorted by start, in which segments may overlap.
 
     ``longest`` is the length of the longest run of the second table: a run that begins more than that before
-    another cannot reach it, so each run of the first meets a short window of the second. Only pairs of two
-    segments are counted, none with 0.
+    another cannot reach it, so each run of the first meets a short window of the second.
     """
     table = _empty_table(4 * BLOCK)
     used = 0

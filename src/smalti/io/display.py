@@ -65,7 +65,7 @@ def _stretch(pixels: np.ndarray) -> np.ndarray:
         low, high = finite.min(), finite.max()
     if low == high:
         return np.full(pixels.shape, 0 if low == 0 else 128, np.uint8)
-    # halves, so that the widest floats do not overflow; of short numbers single precision keeps 256 shades apart
+    # halves, so that the widest floats do not overflow; single precision is enough for short numbers
     kind: type = np.float32 if pixels.dtype.itemsize <= 2 else np.float64
     scaled = (pixels.astype(kind) * 0.5 - kind(low / 2)) * kind(255 / (high / 2 - low / 2))
     return np.nan_to_num(np.rint(scaled.clip(0, 255))).astype(np.uint8)

@@ -29,7 +29,7 @@ PAPER, INK, FAINT = (255, 255, 255), (32, 35, 40), (118, 124, 132)
 SMALL_PX, ZOOMED_PX, MAX_ZOOM = 400, 800, 32
 TEXT_SIZES_PX = (22, 17, 14, 11)  # what a text is set in where the largest size does not fit
 CAPITAL = 0.72  # height of capitals and digits as a share of the font size
-MAX_SPREAD = 200_000  # segments up to which neighbours are given different colours: 1 s of greedy coloring
+MAX_SPREAD = 50_000  # segments up to which neighbours are given different colours: a second of coloring
 
 
 def overlay(
@@ -267,13 +267,15 @@ def _outline(picture: np.ndarray, labels: np.ndarray, palette: np.ndarray, width
     casing = np.where(luma[:, np.newaxis] > 70, DARK, LIGHT).astype(np.uint8)
     casing[0] = DARK
     areas_px = np.bincount(labels.reshape(-1), minlength=len(palette))
-    widths = np.clip(np.sqrt(areas_px) / 8, 1, width)  # a small segment keeps room for its fill
+    widths = np.clip(np.sqrt(areas_px) / 8, 1, width).astype(
+        np.float32
+    )  # a small segment keeps room for its fill
     distance = _edge_distance(labels, frame=False)
     for strip in _strips(labels):
         near = np.nonzero(distance[strip] < width + 1)
         label, inward = labels[strip][near], distance[strip][near]
         inside, beyond = label > 0, widths[label] - inward
-        around = np.where(inside, (beyond + 1).clip(0, 1) * 0.5, (1 - inward).clip(0, 1) * 0.6)
+        around = np.where(inside, (beyond + 1).clip(0, 1) / 2, (1 - inward).clip(0, 1) * 0.6)
         line = np.where(inside, beyond.clip(0, 1), 0)
         cased = blend(picture[strip][near], casing[label], around)
         picture[strip][near] = blend(cased, palette[label], line)
@@ -288,6 +290,11 @@ def _font(size_px: int) -> ImageFont.FreeTypeFont:
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise MissingExtra("text needs a Pillow with FreeType, this one has none; install Pillow's own wheel")
     return font
+
+
+@cache
+def _advance(character: str, size_px: int) -> float:
+    return _font(size_px).getlength(character)
 
 
 def _texts(segmentation: Segmentation, ids: bool, class_names: bool) -> list[tuple[str, ...]]:
@@ -331,7 +338,7 @@ def _write(
             half_height = math.ceil(size * CAPITAL / 2) + 1
             if half_height > deepest + 1:
                 continue
-            half_width = math.ceil(_font(size).getlength(text) / 2) + 1
+            half_width = math.ceil(sum(_advance(character, size) for character in text) / 2) + 1
             if y < half_height or x < half_width:
                 continue
             box = mask[y - half_height : y + half_height + 1, x - half_width : x + half_width + 1]
