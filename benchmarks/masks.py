@@ -44,8 +44,8 @@ def rle_encode() -> Comparison:
         ours=lambda: encode_rles(masks),
         agree=_same_text,
         note=(
-            "100 masks of 480 x 640, each side from its own memory order; from the other's order "
-            f"pycocotools takes {1e3 * from_c:.1f} ms (with the conversion) and smalti {1e3 * from_fortran:.1f} ms"
+            "100 masks of 480 x 640, each side from its own memory order; from the other's order pycocotools "
+            f"takes {1e3 * from_c:.1f} ms (with the conversion) and smalti {1e3 * from_fortran:.1f} ms"
         ),
     )
 

@@ -48,7 +48,9 @@ HOW_TO_READ = (
 ROUNDS, SLOW_ROUNDS, MOST_ROUNDS = 7, 3, 200
 SLOW_SECONDS = 5.0  # a round longer than this is repeated SLOW_ROUNDS times only
 TOTAL_SECONDS = 3.0
-SHORTEST_SECONDS = 0.01  # calls shorter than this are timed in a loop; the clock and the caches are noisy below
+SHORTEST_SECONDS = (
+    0.01  # calls shorter than this are timed in a loop; the clock and the caches are noisy below
+)
 LEAST_BYTES = 1 << 16  # less extra memory than this is taken for this much: it is a few pages of noise
 
 

@@ -1,4 +1,4 @@
-"""Colour ranges: named colours, hue through red, the meaning of each number type, and conversions by reference."""
+"""Colour ranges: named colours, hue through red, what each number type means, conversions by reference."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def test_lab_and_rgb_ranges() -> None:
     assert chosen(COLORS, space="rgb", lower=[0.9, 0, 0], upper=[1, 0.1, 0.1]) == [0]
 
 
-@pytest.mark.parametrize("array", [COLORS.astype(np.uint16) * 257, COLORS / 255, (COLORS / 255).astype(np.float32)])
+@pytest.mark.parametrize(
+    "array", [COLORS.astype(np.uint16) * 257, COLORS / 255, (COLORS / 255).astype(np.float32)]
+)
 def test_number_types_mean_the_same_colours(array) -> None:
     assert chosen(array, lower=[340, 0.5, 0.5], upper=[35, 1, 1]) == [0, 1, 5]
 

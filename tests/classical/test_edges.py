@@ -49,7 +49,9 @@ def test_open_lines_and_regions_cut_by_the_border_leave_nothing() -> None:
 
 
 def test_dangling_lines_are_cut_off() -> None:
-    found = enclosed_regions(drawing("........... .#####..... .#...#..... .#...###### .#####..... ..........."))
+    found = enclosed_regions(
+        drawing("........... .#####..... .#...#..... .#...###### .#####..... ...........")
+    )
     assert not found[:, 7:].any() and found[2:4, 2:5].all()
 
 
@@ -65,9 +67,7 @@ def test_outline_runs_along_the_middle_of_a_thick_edge() -> None:
 
 
 def test_nested_outlines_divide_when_asked_to() -> None:
-    edges = drawing(
-        "........... .#########. .#...#...#. .#...#...#. .#...#...#. .#########. ..........."
-    )
+    edges = drawing("........... .#########. .#...#...#. .#...#...#. .#...#...#. .#########. ...........")
     assert enclosed_regions(edges).max() == 1
     nested = enclosed_regions(edges, nested=True)
     assert nested.max() == 2 and nested[3, 3] == 1 and nested[3, 7] == 2
@@ -149,7 +149,8 @@ def test_slope_of_a_ramp_is_in_grey_values_per_pixel() -> None:
 def test_canny_edges_as_scikit_image() -> None:
     coins = data.coins()
     found = Canny(sigma_px=2, low=5, high=10).edges(coins)
-    reference = feature.canny(coins.astype(np.float64), 2, 5 * 8, 10 * 8)  # a slope of one counts eight there
+    # A slope of 1 is 8 there.
+    reference = feature.canny(coins.astype(np.float64), 2, 5 * 8, 10 * 8)
     near = np.array([np.roll(reference, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]).any(axis=0)
     assert np.mean(near[found]) > 0.95
     assert 0.8 < found.sum() / reference.sum() < 1.25

@@ -35,7 +35,9 @@ def spots(light: np.ndarray) -> np.ndarray:
     return plane
 
 
-@pytest.mark.parametrize("method", [AdaptiveMean(window_px=5, offset=8), AdaptiveGaussian(window_px=5, offset=8)])
+@pytest.mark.parametrize(
+    "method", [AdaptiveMean(window_px=5, offset=8), AdaptiveGaussian(window_px=5, offset=8)]
+)
 def test_spots_are_found_on_uneven_light(method) -> None:
     plane = spots(np.arange(30) * 8.0)  # from 0 to 232: no global threshold would do
     expected = np.zeros((9, 30), bool)

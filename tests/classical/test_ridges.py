@@ -1,4 +1,4 @@
-"""Ridges: a line seen by eye, all three filters against scikit-image's response, vessels of a retina, odd input."""
+"""Ridges: a line seen by eye, all filters against scikit-image's response, vessels of a retina, odd input."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def test_parts_of_a_line_hang_on_to_its_clear_part() -> None:
 @pytest.mark.parametrize("ridge_filter", FILTERS)
 def test_response_as_scikit_image(ridge_filter) -> None:
     coins = data.coins()[:100, :100]
-    reference = getattr(filters, ridge_filter)(coins.astype(float), sigmas=[1, 2], black_ridges=True, mode="reflect")
+    reference = getattr(filters, ridge_filter)(
+        coins.astype(float), sigmas=[1, 2], black_ridges=True, mode="reflect"
+    )
     found = ridge_response(coins, ridge_filter, (1.0, 2.0), "dark")
     assert np.allclose(found, reference, rtol=1e-6, atol=1e-9)
 

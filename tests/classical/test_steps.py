@@ -1,4 +1,4 @@
-"""Steps on an image: by eye, dtype and scale, against OpenCV and scikit-image, colour and alpha, odd input."""
+"""Steps on an image: by eye, dtype and scale, against OpenCV and scikit-image, colour, alpha, odd input."""
 
 from __future__ import annotations
 
@@ -92,7 +92,11 @@ def test_uneven_light_becomes_even(method, polarity) -> None:
 def test_pages_are_easier_on_a_flat_background() -> None:
     page = Image.from_array(data.page())
     plain = Otsu(polarity="dark").predict(page).coverage
-    flat = Pipeline(before=("flatten-background:radius_px=25",), method=Otsu(polarity="dark")).predict(page).coverage
+    flat = (
+        Pipeline(before=("flatten-background:radius_px=25",), method=Otsu(polarity="dark"))
+        .predict(page)
+        .coverage
+    )
     assert plain > 0.3 and flat < 0.2  # the shadow is no text
 
 
@@ -100,7 +104,9 @@ def test_pages_are_easier_on_a_flat_background() -> None:
 
 
 @pytest.mark.parametrize("step", KEEPING)
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int32, np.uint64, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, np.uint16, np.int16, np.int32, np.uint64, np.float16, np.float32, np.float64]
+)
 def test_dtype_and_scale_are_kept(step, dtype) -> None:
     plane = np.clip(noisy_edge(), 0, 255).astype(dtype)
     image = Image.from_array(plane, geometry=Geometry((2, 2), "um"))
@@ -216,7 +222,7 @@ def test_colour_spaces_have_names_and_units() -> None:
 
 
 def test_a_method_can_look_at_a_new_channel() -> None:
-    image = Image.from_array(data.ihc())
+    image = Image.from_array(data.immunohistochemistry())
     found = Pipeline(before=("color-space",), method=Otsu(channel="saturation")).predict(image)
     assert 0.05 < found.coverage < 0.95
 
@@ -242,6 +248,10 @@ def test_pixels_that_are_no_numbers_are_refused(step) -> None:
 
 
 def test_parameters_are_checked() -> None:
-    for name, bad in [("median", {"window_px": 4}), ("gaussian", {"sigma_px": 0}), ("gaussian", {"sigma": 1})]:
+    for name, bad in [
+        ("median", {"window_px": 4}),
+        ("gaussian", {"sigma_px": 0}),
+        ("gaussian", {"sigma": 1}),
+    ]:
         with pytest.raises(InputError):
             make_step(name, **bad)

@@ -128,14 +128,20 @@ def test_multi_otsu_is_at_least_as_good_as_scikit_image(photo, num_classes) -> N
 
     found = multi_otsu_thresholds(photo, num_classes)
     reference = filters.threshold_multiotsu(photo, num_classes)
-    assert np.abs(found - reference).max() <= 0.5  # it names the last value of a class, this the gap behind it
-    assert between(found) >= between(reference)  # its sums are float32: off by one in four classes of the retina
+    assert (
+        np.abs(found - reference).max() <= 0.5
+    )  # it names the last value of a class, this the gap behind it
+    assert between(found) >= between(
+        reference
+    )  # its sums are float32: off by one in four classes of the retina
 
 
 def test_triangle_as_scikit_image_and_opencv(photo) -> None:
     found = triangle_threshold(photo)
     assert found == filters.threshold_triangle(photo)
-    assert found == pytest.approx(cv2.threshold(photo, 0, 255, cv2.THRESH_TRIANGLE)[0], abs=2)  # it adds an empty bin
+    assert found == pytest.approx(
+        cv2.threshold(photo, 0, 255, cv2.THRESH_TRIANGLE)[0], abs=2
+    )  # it adds an empty bin
 
 
 def test_li_as_scikit_image(photo) -> None:

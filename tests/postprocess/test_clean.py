@@ -136,7 +136,9 @@ def test_specks_are_dropped_by_smoothing_with_their_columns() -> None:
         before = Segmentation.from_labels(labels, class_ids=[1, 2], scores=[0.5, 0.7], classes=CLASSES)
         if masks is None:
             twice = [labels == 1, labels == 2, labels == 2]
-            before = Segmentation.from_masks(twice, class_ids=[1, 2, 2], scores=[0.5, 0.7, 0.6], classes=CLASSES)
+            before = Segmentation.from_masks(
+                twice, class_ids=[1, 2, 2], scores=[0.5, 0.7, 0.6], classes=CLASSES
+            )
         after = Smooth().apply(before)
         assert after.class_ids[0] == 2 and after.scores[0] == 0.7 and len(after) == len(before) - 1
 
@@ -231,7 +233,9 @@ def test_nothing_to_do_and_single_pixels(step) -> None:
         step().apply(Segmentation.from_labels(np.ones(shape, np.int32)))
     hollow = Segmentation.from_masks(np.zeros((2, 4, 5), bool))  # segments without a pixel
     step().apply(hollow)
-    step().apply(Segmentation.from_masks(np.concatenate([np.zeros((1, 4, 5), bool), np.ones((2, 4, 5), bool)])))
+    step().apply(
+        Segmentation.from_masks(np.concatenate([np.zeros((1, 4, 5), bool), np.ones((2, 4, 5), bool)]))
+    )
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -255,7 +259,5 @@ def test_overlapping_or_not_gives_the_same_where_segments_are_apart(step) -> Non
 
 
 def test_coins_by_steps_are_24() -> None:
-    method = Pipeline(
-        method=Otsu(), after=("fill-holes", "drop-small:min_area_px=100", "split-touching", "smooth")
-    )
+    method = Pipeline(method=Otsu(), after=("fill-holes", "drop-small:min_area_px=100", "smooth"))
     assert len(method.predict(Image.from_array(data.coins()))) == 24

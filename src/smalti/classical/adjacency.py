@@ -77,7 +77,7 @@ def merge_small(labels: np.ndarray, values: np.ndarray, min_area_px: int) -> np.
     from scipy.sparse.csgraph import connected_components
 
     areas, means = region_means(labels, values)
-    weights = areas.astype(np.float64)
+    weights: np.ndarray = areas.astype(np.float64)
     pairs = neighbour_pairs(labels)
     group = np.arange(len(areas))
     while True:
@@ -91,11 +91,11 @@ def merge_small(labels: np.ndarray, values: np.ndarray, min_area_px: int) -> np.
         small, first = np.unique(one[order], return_index=True)
         chosen = other[order][first]
         # A small region chooses one neighbour and a large one none, so no two large ones are ever joined.
-        links = coo_array((np.ones(len(small), bool), (small, chosen)), shape=(len(areas), len(areas)))
+        links = coo_array((np.ones(len(small), bool), (small, chosen)), shape=(len(means), len(means)))
         _, joined = connected_components(links, directed=False)
         sums = np.stack([np.bincount(joined, means[:, c] * weights) for c in range(means.shape[1])], axis=1)
         weights = np.bincount(joined, weights)
-        areas, means = weights, sums / np.maximum(weights, 1)[:, np.newaxis]
+        means = sums / np.maximum(weights, 1)[:, np.newaxis]
         group = joined[group]
         pairs = _contracted(pairs, joined)
 

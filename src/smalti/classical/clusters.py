@@ -33,7 +33,9 @@ def k_means(values: np.ndarray, count: int, rng: np.random.Generator, max_rounds
         areas = np.bincount(labels, minlength=len(centers))
         sums = [np.bincount(labels, channel, minlength=len(centers)) for channel in values.T]
         # A cluster that lost all its values stays where it is.
-        centers = np.where(areas[:, None] > 0, np.stack(sums, axis=1) / np.maximum(areas, 1)[:, None], centers)
+        centers = np.where(
+            areas[:, None] > 0, np.stack(sums, axis=1) / np.maximum(areas, 1)[:, None], centers
+        )
         previous, labels = labels, nearest_center(values, centers)
         if np.array_equal(previous, labels):
             break
@@ -57,7 +59,9 @@ class Clustering(Method):
 
     clusters: int = Field(3, ge=1, le=64, description="Number of classes to find.")
     sample_px: int = Field(
-        50_000, ge=100, description="Pixels, drawn at random, the classes are found on; all pixels are then assigned."
+        50_000,
+        ge=100,
+        description="Pixels, drawn at random, the classes are found on; all pixels are then assigned.",
     )
     seed: int = Field(0, ge=0, description="Seed of the random draws: the same seed gives the same classes.")
 
@@ -72,7 +76,7 @@ class Clustering(Method):
         if values.dtype == bool:
             values = values.view(np.uint8)
         rng = np.random.default_rng(self.seed)
-        drawn = slice(None)
+        drawn: np.ndarray | slice = slice(None)
         if len(values) > self.sample_px:
             drawn = np.sort(rng.choice(len(values), self.sample_px, replace=False))
         labels = self.assign(values, values[drawn].astype(np.float64), rng)
@@ -112,7 +116,9 @@ class GaussianMixture(Clustering):
     """Classes of pixels under the likeliest of k Gaussians, each with its own full covariance."""
 
     name: ClassVar[str] = "gaussian-mixture"
-    source: ClassVar[str] = "Dempster, Laird and Rubin, Maximum likelihood from incomplete data, JRSS B 39 (1977)"
+    source: ClassVar[str] = (
+        "Dempster, Laird and Rubin, Maximum likelihood from incomplete data, JRSS B 39 (1977)"
+    )
 
     max_rounds: int = Field(100, ge=1, description="Most rounds of expectation maximisation.")
 
@@ -139,5 +145,7 @@ class GaussianMixture(Clustering):
             mixture.fit(sample)
         labels = np.empty(len(values), np.int64)
         for begin in range(0, len(values), CHUNK_PX):
-            labels[begin : begin + CHUNK_PX] = mixture.predict((values[begin : begin + CHUNK_PX] - mean) / std)
+            labels[begin : begin + CHUNK_PX] = mixture.predict(
+                (values[begin : begin + CHUNK_PX] - mean) / std
+            )
         return labels

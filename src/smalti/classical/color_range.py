@@ -26,8 +26,8 @@ SPACES: dict[str, tuple[tuple[str, float, float], ...]] = {
 def unit_range(pixels: np.ndarray) -> np.ndarray:
     """Colour from 0 to 1, float32, as colour spaces are defined on it.
 
-    Integers are divided by the highest value of their type, 255 or 65535; bool is 0 and 1. Floats must lie in 0..1
-    already: ``InputError`` otherwise, and for negative integers.
+    Integers are divided by the highest value of their type, 255 or 65535; bool is 0 and 1. Floats must lie in
+    0..1 already: ``InputError`` otherwise, and for negative integers.
     """
     if pixels.dtype.kind == "b":
         return pixels.astype(np.float32)
@@ -68,11 +68,11 @@ def to_color_space(rgb: np.ndarray, space: ColorSpace) -> np.ndarray:
 
 
 class ColorRange(Method):
-    """Pixels whose colour lies between ``lower`` and ``upper`` in every channel; one segment per connected piece.
+    """Pixels whose colour lies between ``lower`` and ``upper``; one segment per connected piece.
 
-    Both ends belong to the range. A lower hue above the upper one goes through red: 340 to 20 degrees. Integer
-    images are divided by the highest value of their type; floats must lie in 0..1. The default takes everything
-    that has a clear colour, of any hue.
+    Both ends belong to the range. A lower hue above the upper one goes through red: 340 to 20 degrees.
+    Integer images are divided by the highest value of their type; floats must lie in 0..1. The default takes
+    everything that has a clear colour, of any hue.
     """
 
     name: ClassVar[str] = "color-range"
@@ -86,10 +86,14 @@ class ColorRange(Method):
         (0.0, 0.3, 0.2), description="Lowest value of each channel, in the units of the space."
     )
     upper: tuple[float, float, float] = Field(
-        (360.0, 1.0, 1.0), description="Highest value of each channel; a hue below the lower one goes through red."
+        (360.0, 1.0, 1.0),
+        description="Highest value of each channel; a hue below the lower one goes through red.",
     )
     connectivity: int = Field(
-        1, ge=1, le=3, description="Axes a step may move along when pieces are joined: 1 edges, 2 corners too."
+        1,
+        ge=1,
+        le=3,
+        description="Axes a step may move along when pieces are joined: 1 edges, 2 corners too.",
     )
     min_area_px: int = Field(1, ge=1, description="Pieces with fewer pixels are dropped.")
 
@@ -97,7 +101,9 @@ class ColorRange(Method):
     def _fits_the_space(self) -> Self:
         if self.space != "hsv" and not {"lower", "upper"} <= self.model_fields_set:
             raise ValueError(f"say lower and upper for {self.space}; their defaults are for hsv")
-        for (channel, lowest, highest), lower, upper in zip(SPACES[self.space], self.lower, self.upper, strict=True):
+        for (channel, lowest, highest), lower, upper in zip(
+            SPACES[self.space], self.lower, self.upper, strict=True
+        ):
             if not (lowest <= lower <= highest and lowest <= upper <= highest):
                 raise ValueError(f"{channel} goes from {lowest:g} to {highest:g}, got {lower:g} to {upper:g}")
             if lower > upper and channel != "hue":
@@ -108,10 +114,10 @@ class ColorRange(Method):
         """One segment per connected piece inside the range. Grey images have no hue and no saturation."""
         check_ndim(image, self.name, self.ndims)
         colors = to_color_space(unit_range(rgb_planes(image, self.name)), self.space)
-        lower, upper = np.float32(self.lower), np.float32(self.upper)
+        lower, upper = np.array(self.lower, np.float32), np.array(self.upper, np.float32)
         above, below = colors >= lower, colors <= upper
         inside = above & below
         if self.space == "hsv" and lower[0] > upper[0]:
             inside[..., 0] = above[..., 0] | below[..., 0]
-        labels = pieces(inside.all(axis=-1), self.connectivity, self.min_area_px)
+        labels = pieces(np.all(inside, axis=-1), self.connectivity, self.min_area_px)
         return Segmentation.from_labels(labels, geometry=image.geometry, copy=False)

@@ -49,7 +49,9 @@ class ChanVese(Foreground):
     )
 
     smoothness: float = Field(
-        0.1, ge=0, description="Cost of a pixel of contour against a squared difference at full scale 1: the paper's mu."
+        0.1,
+        ge=0,
+        description="Cost of a pixel of contour against a squared difference at full scale 1: the paper's mu.",
     )
     max_rounds: int = Field(100, ge=1, description="Most rounds of moving the contour.")
     min_change: float = Field(
@@ -107,13 +109,20 @@ class GeodesicContour(Method):
     )
 
     channel: str = Field("grey", description="Channel to look at; grey is the only one, or the luma of RGB.")
-    sigma_px: float = Field(2.0, gt=0, le=100, description="Standard deviation of the Gaussian whose gradient is taken.")
+    sigma_px: float = Field(
+        2.0, gt=0, le=100, description="Standard deviation of the Gaussian whose gradient is taken."
+    )
     stop_gradient: float = Field(
-        0.02, gt=0, description="Gradient (full scale 1, per pixel) from which on the contour is not pushed across."
+        0.02,
+        gt=0,
+        description="Gradient (full scale 1, per pixel) from which on the contour is not pushed across.",
     )
     smoothing: int = Field(1, ge=0, le=10, description="Times the contour is smoothed a round.")
     rounds: int = Field(
-        200, ge=2, multiple_of=2, description="Most rounds; each moves the contour one pixel, so it reaches this far."
+        200,
+        ge=2,
+        multiple_of=2,
+        description="Most rounds; each moves the contour one pixel, so it reaches this far.",
     )
 
     def predict(self, image: Image, prompts: Prompts | None = None) -> Segmentation:

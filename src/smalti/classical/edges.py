@@ -1,10 +1,11 @@
 """Discontinuities: edges found by first or second derivatives, and the regions they enclose.
 
-All four methods share the way from edges to regions. Edges are widened by ``closing_px``, which bridges gaps of up
-to twice that. Whatever cannot be reached from outside the image without crossing an edge, from pixel side to pixel
-side, is enclosed. Pixels of the widened edges go to the enclosed region or to the outside, whichever is nearer, so
-the outline runs along the middle of the edge, and open lines leave nothing. A region that the image's border cuts
-off has no closed outline and is not found, nor is one of less than ``closing_px`` from middle to edge.
+All four methods share the way from edges to regions. Edges are widened by ``closing_px``, which bridges gaps
+of up to twice that. Whatever cannot be reached from outside the image without crossing an edge, from pixel
+side to pixel side, is enclosed. Pixels of the widened edges go to the enclosed region or to the outside,
+whichever is nearer, so the outline runs along the middle of the edge, and open lines leave nothing. A region
+that the image's border cuts off has no closed outline and is not found, nor is one of less than
+``closing_px`` from middle to edge.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ def slopes(plane: np.ndarray, operator: Literal["sobel", "scharr"]) -> tuple[np.
 def enclosed_regions(edges: np.ndarray, closing_px: int = 0, nested: bool = False) -> np.ndarray:
     """Regions enclosed by edges (H, W) bool, numbered 1..N, (H, W) int32.
 
-    Gaps of up to twice ``closing_px`` pixels are bridged. (Morphological closing would not do it: the disk at the
-    middle of a gap in a thin line is never covered by the disks around it.) Without ``nested`` only outermost
-    outlines count and edges inside them are part of the region; with it, each stretch between edges is a region of
-    its own. Edge pixels belong to what is nearest, to a region on a tie.
+    Gaps of up to twice ``closing_px`` pixels are bridged. (Morphological closing would not do it: the disk at
+    the middle of a gap in a thin line is never covered by the disks around it.) Without ``nested`` only
+    outermost outlines count and edges inside them are part of the region; with it, each stretch between edges
+    is a region of its own. Edge pixels belong to what is nearest, to a region on a tie.
     """
     import cv2
 
@@ -84,9 +85,15 @@ class ClosedEdges(Method):
 
     channel: str = Field("grey", description="Channel to look at; grey is the only one, or the luma of RGB.")
     sigma_px: float = Field(1.0, ge=0, le=100, description="Gaussian blur before, in pixels; 0 for none.")
-    closing_px: int = Field(2, ge=0, le=100, description="Edges are joined over gaps of up to twice this many pixels.")
+    closing_px: int = Field(
+        2,
+        ge=0,
+        le=100,
+        description="Edges are joined over gaps of up to twice this many pixels.",
+    )
     nested: bool = Field(
-        False, description="Whether edges inside an outline divide it; otherwise all inside it is one segment."
+        False,
+        description="Whether edges inside an outline divide it; otherwise all inside it is one segment.",
     )
     min_area_px: int = Field(1, ge=1, description="Regions with fewer pixels are dropped.")
 
@@ -107,12 +114,16 @@ class Sobel(ClosedEdges):
     """Regions enclosed by pixels whose Sobel slope is above a threshold."""
 
     name: ClassVar[str] = "sobel"
-    source: ClassVar[str] = "Sobel and Feldman (1968), in Duda and Hart, Pattern Classification (1973), p. 271"
+    source: ClassVar[str] = (
+        "Sobel and Feldman (1968), in Duda and Hart, Pattern Classification (1973), p. 271"
+    )
 
     operator: ClassVar[Literal["sobel", "scharr"]] = "sobel"
 
     threshold: float | None = Field(
-        None, ge=0, description="Least slope of an edge in grey values per pixel; left out, Otsu's on the slopes."
+        None,
+        ge=0,
+        description="Least slope of an edge in grey values per pixel; left out, Otsu's on the slopes.",
     )
 
     def edges(self, plane: np.ndarray) -> np.ndarray:
@@ -132,16 +143,20 @@ class Scharr(Sobel):
 
 
 class Canny(ClosedEdges):
-    """Regions enclosed by Canny edges: one pixel thin, along the steepest line, kept where they hold a sure pixel."""
+    """Regions enclosed by Canny edges: thin lines along the steepest slope, each with a sure pixel."""
 
     name: ClassVar[str] = "canny"
     source: ClassVar[str] = "Canny, A computational approach to edge detection, IEEE PAMI 8 (1986)"
 
     low: float | None = Field(
-        None, ge=0, description="Least slope of a possible edge, grey values per pixel; left out, half of high."
+        None,
+        ge=0,
+        description="Least slope of a possible edge, grey values per pixel; left out, half of high.",
     )
     high: float | None = Field(
-        None, ge=0, description="Least slope of a sure edge, grey values per pixel; left out, Otsu's on the slopes."
+        None,
+        ge=0,
+        description="Least slope of a sure edge, grey values per pixel; left out, Otsu's on the slopes.",
     )
 
     @model_validator(mode="after")
@@ -197,10 +212,10 @@ class Log(ClosedEdges):
 
 
 def crossing_strength(laplacian: np.ndarray) -> np.ndarray:
-    """Change of a Laplacian (H, W) over the zero crossing at each pixel, 0 where there is none, (H, W) float64.
+    """Change of a Laplacian (H, W) over the zero crossing at each pixel, 0 where none, (H, W) float64.
 
-    Of two side neighbours of different sign the one nearer to zero is marked, so no path of side neighbours leads
-    from plus to minus around the marks. Zero counts as plus.
+    Of two side neighbours of different sign the one nearer to zero is marked, so no path of side neighbours
+    leads from plus to minus around the marks. Zero counts as plus.
     """
     strength = np.zeros_like(laplacian)
     for axis in (0, 1):

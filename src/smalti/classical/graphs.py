@@ -11,9 +11,8 @@ from ..errors import InputError
 from ..image import Image
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
-from .grey import check_ndim, color_planes, full_scale, rgb_planes
+from .grey import check_ndim, color_planes, eight_bit, full_scale, rgb_planes
 from .markers import needed_prompts, prompt_markers, segment_markers
-from .regions import eight_bit
 
 
 def grab_cut(
@@ -34,34 +33,52 @@ def grab_cut(
     return (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
 
 
+def nearer_color(colors: np.ndarray, sure: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """Mask (H, W) of the pixels whose colour is nearer to one under ``sure`` than to any under ``ground``."""
+    from scipy.spatial import cKDTree
+
+    distinct, place = np.unique(colors.reshape(-1, 3), axis=0, return_inverse=True)
+    to_sure, to_ground = (
+        cKDTree(np.unique(colors[marked], axis=0)).query(distinct.astype(np.float64))[0]
+        for marked in (sure, ground)
+    )
+    return (to_sure < to_ground)[place].reshape(sure.shape)
+
+
 class GrabCut(Method):
     """Objects cut from their ground by colour and edges, from a box around each or marks on each.
 
     Box number k and the marks numbered k belong to the same segment; what lies outside a box, or is marked
-    as background or as another segment, is ground to it. Where a segment has marks but no box, unmarked pixels
-    are held to be ground at first. Works on 8 bits a channel, as OpenCV's does: other depths are rounded to 1/255
-    of full scale.
+    as background or as another segment, is ground to it. Where a segment has marks but no box, an unmarked pixel
+    is at first held to be what the nearest marked colour is, and ground where no ground is marked. Works on 8 bits
+    a channel, as OpenCV's does: other depths are rounded to 1/255 of full scale.
     """
 
     name: ClassVar[str] = "grabcut"
     prompts: ClassVar[tuple[str, ...]] = ("boxes", "points", "scribbles")
     source: ClassVar[str] = "Rother, Kolmogorov and Blake, GrabCut, SIGGRAPH (2004)"
 
-    rounds: int = Field(5, ge=1, le=1000, description="Rounds of fitting the colour models and cutting the graph.")
+    rounds: int = Field(
+        5, ge=1, le=1000, description="Rounds of fitting the colour models and cutting the graph."
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of the random start of the colour models.")
 
     def predict(self, image: Image, prompts: Prompts | None = None) -> Segmentation:
         """One segment per box or marked number; segments may overlap, and one that lost every pixel is dropped.
 
-        Raises ``InputError`` without prompts, and where they leave no pixel for the object or none for the ground.
+        Raises ``InputError`` without prompts, and where they leave no pixel to the object or none to the ground.
         """
         check_ndim(image, self.name, self.ndims)
         given = needed_prompts(self, image, prompts)
         markers, background = prompt_markers(given, image.shape)
         boxes = np.empty((0, 4), int) if given.boxes is None else given.boxes.astype(int)
-        numbers = sorted({*range(1, len(boxes) + 1), *np.unique(markers[(markers > 0) & (markers < background)])})
+        numbers = sorted(
+            {*range(1, len(boxes) + 1), *np.unique(markers[(markers > 0) & (markers < background)])}
+        )
         if not numbers:
-            raise InputError("the prompts mark background only; give a box around an object or mark it with 1")
+            raise InputError(
+                "the prompts mark background only; give a box around an object or mark it with 1"
+            )
         colors = eight_bit(rgb_planes(image, self.name))
         masks = [self._cut(colors, markers, k, boxes[k - 1] if k <= len(boxes) else None) for k in numbers]
         found = Segmentation.from_masks(masks, geometry=image.geometry)
@@ -72,14 +89,27 @@ class GrabCut(Method):
         sure = markers == k
         ground = (markers != 0) & ~sure
         possible = sure.copy()
+        if box is None and ground.any():
+            possible |= nearer_color(colors, sure, ground) & ~ground
         if box is not None:
             possible[box[0] : box[2], box[1] : box[3]] = True
             ground |= ~possible
             possible &= ~ground
-        if not possible.any() or not (~possible).any():
-            missing, hint = ("the ground", "give a smaller box") if possible.any() else ("the object", "unmark some")
+        if (markers != 0).all():
+            return sure
+        if not possible.any() or possible.all():
+            missing, hint = (
+                ("the ground", "give a smaller box") if possible.any() else ("the object", "unmark some")
+            )
             raise InputError(f"the prompts leave no pixel to {missing} of segment {k}; {hint}")
         return grab_cut(colors, possible, sure, ground, self.rounds, self.seed)
+
+
+DIRECT_PX = 1 << 19
+"""Pixels up to which the random walk's equations are factorised: 2 s and exact for a quarter of a million, against
+3 s for conjugate gradients to a tolerance of 1e-3 and 19 s to 1e-6."""
+DIRECT_VOXELS = 1 << 14
+"""The same for voxels, whose factors fill up much faster."""
 
 
 def random_walk(values: np.ndarray, markers: np.ndarray, beta: float) -> np.ndarray:
@@ -87,8 +117,11 @@ def random_walk(values: np.ndarray, markers: np.ndarray, beta: float) -> np.ndar
 
     ``values`` (*S, C), ``markers`` (*S,) with 0 where nothing is said. A step over a difference d has the weight
     exp(-beta d^2 / (10 s)), s the standard deviation of all values: a constant image is walked by distance alone.
-    Grady (2006).
+    Grady (2006). Solved exactly up to ``DIRECT_PX`` pixels or ``DIRECT_VOXELS`` voxels, beyond that by conjugate
+    gradients to a thousandth, which moved 0.4 % of the pixels of a 400 x 600 photograph.
     """
+    import warnings
+
     from skimage.segmentation import random_walker
 
     numbers, compact = np.unique(markers, return_inverse=True)
@@ -100,7 +133,18 @@ def random_walk(values: np.ndarray, markers: np.ndarray, beta: float) -> np.ndar
         # Without a deviation there is no weight; any other values with beta 0 give the walk by distance.
         beta, values = 0.0, np.arange(markers.size, dtype=np.float64).reshape(*markers.shape, 1)
     compact = compact.reshape(markers.shape).astype(np.int32)
-    labels = random_walker(values, compact, beta=beta, mode="cg_j", tol=1e-4, channel_axis=-1)
+    direct = markers.size <= (DIRECT_PX if markers.ndim == 2 else DIRECT_VOXELS)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The probability range")  # by the tolerance, which is stated
+        labels = random_walker(
+            values,
+            compact,
+            beta=beta,
+            mode="bf" if direct else "cg_j",
+            tol=1e-3,
+            prob_tol=1e-2,
+            channel_axis=-1,
+        )
     return numbers[labels].astype(np.int32)
 
 
@@ -113,7 +157,9 @@ class RandomWalker(Method):
     source: ClassVar[str] = "Grady, Random walks for image segmentation, IEEE PAMI 28 (2006)"
 
     beta: float = Field(
-        130.0, ge=0, description="How strongly edges hold the walker back, per full scale; 0 walks by distance alone."
+        130.0,
+        ge=0,
+        description="How strongly edges hold the walker back, per full scale; 0 walks by distance alone.",
     )
 
     def predict(self, image: Image, prompts: Prompts | None = None) -> Segmentation:

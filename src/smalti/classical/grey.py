@@ -87,6 +87,13 @@ def full_scale(pixels: np.ndarray, dtype: type = np.float64) -> np.ndarray:
     return pixels.astype(dtype)
 
 
+def eight_bit(colors: np.ndarray) -> np.ndarray:
+    """Colours for an algorithm that exists for 8 bits only: full scale 0..1 to 0..255, rounded, clipped beyond."""
+    if colors.dtype == np.uint8:
+        return np.ascontiguousarray(colors)
+    return np.rint(np.clip(full_scale(colors), 0, 1) * 255).astype(np.uint8)
+
+
 def pieces(mask: np.ndarray, connectivity: int = 1, min_area_px: int = 1) -> np.ndarray:
     """Connected pieces of a bool mask (*S,), numbered 1..N in scan order, (*S,) int32.
 

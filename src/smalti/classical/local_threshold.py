@@ -1,4 +1,4 @@
-"""Local thresholds: every pixel is compared with the grey values around it, so uneven light does not matter."""
+"""Local thresholds: every pixel is compared with those around it, so uneven light does not matter."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def local_mean_and_std(plane: np.ndarray, window_px: int) -> tuple[np.ndarray, n
 
 
 class AdaptiveMean(Foreground):
-    """Pixels further than ``offset`` from the mean of the window around them; one segment per connected piece.
+    """Pixels further than ``offset`` from the mean of the window around them; one segment per piece.
 
-    The offset counts towards the objects for either polarity: bright pixels lie above mean + offset, dark ones
-    below mean - offset. (OpenCV's ``C`` and scikit-image's ``offset`` are always subtracted: theirs for bright
-    objects is minus this one.)
+    The offset counts towards the objects for either polarity: bright pixels lie above mean + offset, dark
+    ones below mean - offset. (OpenCV's ``C`` and scikit-image's ``offset`` are always subtracted: theirs for
+    bright objects is minus this one.)
     """
 
     name: ClassVar[str] = "adaptive-mean"
@@ -86,7 +86,7 @@ class AdaptiveMean(Foreground):
 
 
 class AdaptiveGaussian(AdaptiveMean):
-    """As adaptive-mean, with a Gaussian-weighted mean: near pixels count more, and there are no box-shaped halos.
+    """As adaptive-mean, with a Gaussian-weighted mean: near pixels count more, without box-shaped halos.
 
     The standard deviation is a sixth of the window: three of them from its middle to its edge.
     """
@@ -99,7 +99,7 @@ class AdaptiveGaussian(AdaptiveMean):
 
 
 class Niblack(Foreground):
-    """Pixels more than ``k`` local standard deviations from their local mean; one segment per connected piece.
+    """Pixels more than ``k`` local standard deviations from their local mean; one segment per piece.
 
     Dark pixels lie below mean - k * std, bright ones above mean + k * std: a larger k keeps fewer pixels for
     either polarity. (Niblack prints mean + k * std with k = -0.2 for dark text.)
@@ -108,7 +108,10 @@ class Niblack(Foreground):
     name: ClassVar[str] = "niblack"
     source: ClassVar[str] = "Niblack, An Introduction to Digital Image Processing (1986), pp. 115-116"
 
-    polarity: Polarity = Field("dark", description="Whether the objects are brighter or darker than the ground.")
+    polarity: Polarity = Field(
+        "dark",
+        description="Whether the objects are brighter or darker than the ground.",
+    )
     window_px: OddWindow = Field(25, ge=3, le=9999, description="Width of the window in pixels, odd.")
     k: float = Field(
         0.2, ge=-10, le=10, description="Local standard deviations between the local mean and the threshold."
@@ -123,11 +126,11 @@ class Niblack(Foreground):
 
 
 class Sauvola(Foreground):
-    """Text on an uneven page: pixels below mean * (1 + k * (std / max_std - 1)); one segment per connected piece.
+    """Text on an uneven page: below mean * (1 + k * (std / max_std - 1)); one segment per piece.
 
-    Where the page is flat the threshold falls well below the mean, so clean paper stays clean. The mean is measured
-    from black, which is 0, or the lowest grey value where that is negative. Bright text is the same on the inverted
-    page, measured down from the highest grey value.
+    Where the page is flat the threshold falls well below the mean, so clean paper stays clean. The mean is
+    measured from black, which is 0, or the lowest grey value where that is negative. Bright text is the same
+    on the inverted page, measured down from the highest grey value.
     """
 
     name: ClassVar[str] = "sauvola"
@@ -135,13 +138,22 @@ class Sauvola(Foreground):
         "Sauvola and Pietikainen, Adaptive document image binarization, Pattern Recogn. 33 (2000), eq. 5"
     )
 
-    polarity: Polarity = Field("dark", description="Whether the objects are brighter or darker than the ground.")
+    polarity: Polarity = Field(
+        "dark",
+        description="Whether the objects are brighter or darker than the ground.",
+    )
     window_px: OddWindow = Field(25, ge=3, le=9999, description="Width of the window in pixels, odd.")
-    k: float = Field(0.2, ge=0, le=1, description="How far the threshold falls below the mean where it is flat.")
+    k: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="How far the threshold falls below the mean where it is flat.",
+    )
     max_std: float | None = Field(
         None,
         gt=0,
-        description="Largest local standard deviation expected, R in the paper; left out, half the image's range.",
+        description="Largest local standard deviation expected, R in the paper; left out, half the image's "
+        "range.",
     )
 
     def foreground(self, plane: np.ndarray) -> np.ndarray:

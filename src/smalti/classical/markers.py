@@ -42,11 +42,13 @@ def prompt_markers(prompts: Prompts, shape: tuple[int, ...]) -> tuple[np.ndarray
     0 is not said, 1..N are the segments as they were numbered, N + 1 is background, whether or not anything is
     marked so. Boxes mark nothing. Raises ``InputError`` when one pixel is said to be two things.
     """
-    scribbles = np.zeros(shape, np.int32) if prompts.scribbles is None else np.array(prompts.scribbles, np.int32)
+    scribbles = (
+        np.zeros(shape, np.int32) if prompts.scribbles is None else np.array(prompts.scribbles, np.int32)
+    )
     if prompts.scribbles is not None and scribbles.min() < -1:
         raise InputError(f"scribbles are 0 not said, -1 background, k segment k, got {scribbles.min()}")
     markers = scribbles
-    if prompts.points_yx is not None:
+    if prompts.points_yx is not None and prompts.point_labels is not None:
         labels = np.where(prompts.point_labels == 0, -1, prompts.point_labels)
         for point, label in zip(prompts.points_yx.astype(np.intp), labels, strict=True):
             place = tuple(point)

@@ -13,18 +13,22 @@ from ..image import Image
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
 from .adjacency import REGION, merge_close, merge_small
-from .grey import check_ndim, color_planes, full_scale, pieces, rgb_planes
+from .grey import check_ndim, color_planes, eight_bit, full_scale, pieces, rgb_planes
 from .markers import needed_prompts, segment_markers
 
 
-def grow_regions(values: np.ndarray, markers: np.ndarray, tolerance: float, connectivity: int = 1) -> np.ndarray:
+def grow_regions(
+    values: np.ndarray, markers: np.ndarray, tolerance: float, connectivity: int = 1
+) -> np.ndarray:
     """Regions grown from ``markers`` (*S,) over ``values`` (*S, C), (*S,) int32 with 0 where none may grow.
 
     Adams and Bischof (1994): of all pixels beside a region, the one nearest to the mean of that region joins it,
     and the mean follows. A pixel more than ``tolerance`` (Euclidean) from the mean stays out.
     """
     shape = (1,) * (3 - markers.ndim) + markers.shape
-    moves = [move for move in itertools.product((-1, 0, 1), repeat=3) if 0 < sum(map(abs, move)) <= connectivity]
+    moves = [
+        move for move in itertools.product((-1, 0, 1), repeat=3) if 0 < sum(map(abs, move)) <= connectivity
+    ]
     labels = markers.astype(np.int32).reshape(-1)
     flat = np.ascontiguousarray(values, np.float64).reshape(len(labels), -1)
     compiled.growing.grow(flat, np.array(shape), np.array(moves), labels, float(tolerance))
@@ -40,7 +44,9 @@ class RegionGrowing(Method):
     source: ClassVar[str] = "Adams and Bischof, Seeded region growing, IEEE PAMI 16 (1994)"
 
     tolerance: float = Field(
-        0.15, ge=0, description="Largest difference from a region's mean, root mean square over channels, full scale 1."
+        0.15,
+        ge=0,
+        description="Largest difference from a region's mean, root mean square over channels, full scale 1.",
     )
     connectivity: int = Field(
         1, ge=1, le=3, description="Axes one step of growth may move along: 1 over edges, 2 over corners too."
@@ -50,7 +56,8 @@ class RegionGrowing(Method):
         """One segment per number marked by points or scribbles. Raises ``InputError`` without any."""
         check_ndim(image, self.name, self.ndims)
         markers, background = segment_markers(needed_prompts(self, image, prompts), image.shape)
-        values = full_scale(color_planes(image)) / np.sqrt(image.num_channels)
+        values = full_scale(color_planes(image))
+        values /= np.sqrt(values.shape[-1])
         labels = grow_regions(values, markers, self.tolerance, self.connectivity)
         labels[labels == background] = 0
         return Segmentation.from_labels(labels, geometry=image.geometry, copy=False)
@@ -73,7 +80,10 @@ class FloodFill(Method):
         0.08, ge=0, description="Largest difference from the marked values in any channel, full scale 1."
     )
     connectivity: int = Field(
-        1, ge=1, le=3, description="Axes one step of the fill may move along: 1 over edges, 2 over corners too."
+        1,
+        ge=1,
+        le=3,
+        description="Axes one step of the fill may move along: 1 over edges, 2 over corners too.",
     )
 
     def predict(self, image: Image, prompts: Prompts | None = None) -> Segmentation:
@@ -82,7 +92,9 @@ class FloodFill(Method):
         markers, background = segment_markers(needed_prompts(self, image, prompts), image.shape)
         values = full_scale(color_planes(image))
         ground = self._filled(values, markers == background)
-        filled = [self._filled(values, markers == k) & ~ground for k in np.unique(markers) if 0 < k < background]
+        filled = [
+            self._filled(values, markers == k) & ~ground for k in np.unique(markers) if 0 < k < background
+        ]
         found = Segmentation.from_masks(filled, geometry=image.geometry)
         return found[found.areas_px > 0]
 
@@ -142,16 +154,24 @@ class SplitAndMerge(Method):
     """Blocks split in four while they vary, then neighbours merged while their means are close."""
 
     name: ClassVar[str] = "split-and-merge"
-    source: ClassVar[str] = "Horowitz and Pavlidis, Picture segmentation by a tree traversal algorithm, JACM 23 (1976)"
+    source: ClassVar[str] = (
+        "Horowitz and Pavlidis, Picture segmentation by a tree traversal algorithm, JACM 23 (1976)"
+    )
 
     max_std: float = Field(
-        0.04, ge=0, description="A block with a larger standard deviation over its channels is split, full scale 1."
+        0.04,
+        ge=0,
+        description="A block with a larger standard deviation over its channels is split, full scale 1.",
     )
     min_side_px: int = Field(4, ge=1, description="Blocks are not split to sides below this.")
     merge_distance: float = Field(
-        0.08, ge=0, description="Neighbours whose means differ by at most this (root mean square) merge, full scale 1."
+        0.08,
+        ge=0,
+        description="Neighbours whose means differ by at most this (root mean square) merge, full scale 1.",
     )
-    min_area_px: int = Field(64, ge=1, description="Regions with fewer pixels join the nearest neighbour in colour.")
+    min_area_px: int = Field(
+        64, ge=1, description="Regions with fewer pixels join the nearest neighbour in colour."
+    )
 
     def predict(self, image: Image) -> Segmentation:
         """Regions that cover the whole image; any number of channels."""
@@ -194,11 +214,15 @@ class MeanShift(Method):
         "Comaniciu and Meer, Mean shift: a robust approach toward feature space analysis, IEEE PAMI 24 (2002)"
     )
 
-    radius_px: float = Field(8.0, ge=1, le=100, description="Radius of the neighbourhood in the image, in pixels.")
+    radius_px: float = Field(
+        8.0, ge=1, le=100, description="Radius of the neighbourhood in the image, in pixels."
+    )
     color_radius: float = Field(
         0.1, gt=0, le=1, description="Radius of the neighbourhood in colour, full scale 1 in each channel."
     )
-    min_area_px: int = Field(64, ge=1, description="Regions with fewer pixels join the nearest neighbour in colour.")
+    min_area_px: int = Field(
+        64, ge=1, description="Regions with fewer pixels join the nearest neighbour in colour."
+    )
 
     def predict(self, image: Image) -> Segmentation:
         """Regions that cover the whole image, of red-green-blue or grey."""
@@ -212,18 +236,13 @@ class MeanShift(Method):
         return Segmentation.from_labels(labels, classes=REGION, geometry=image.geometry, copy=False)
 
 
-def eight_bit(colors: np.ndarray) -> np.ndarray:
-    """Colours for an algorithm that exists for 8 bits only: full scale 0..1 to 0..255, rounded, clipped beyond."""
-    if colors.dtype == np.uint8:
-        return np.ascontiguousarray(colors)
-    return np.rint(np.clip(full_scale(colors), 0, 1) * 255).astype(np.uint8)
-
-
 class Felzenszwalb(Method):
     """Pixels joined along weak edges while the edge between two regions is weak against those inside them."""
 
     name: ClassVar[str] = "felzenszwalb"
-    source: ClassVar[str] = "Felzenszwalb and Huttenlocher, Efficient graph-based image segmentation, IJCV 59 (2004)"
+    source: ClassVar[str] = (
+        "Felzenszwalb and Huttenlocher, Efficient graph-based image segmentation, IJCV 59 (2004)"
+    )
 
     scale: float = Field(
         300.0, gt=0, description="The paper's k for 8-bit values: larger makes fewer, larger regions."

@@ -1,8 +1,8 @@
 """Steps on an image before a method: less noise, more contrast, a flat background, another colour space.
 
-Values stay on the image's own scale. A step keeps the dtype where its result fits it (integers rounded); where it
-cannot, the result is float32, or float64 for float64 and integers of more than 16 bits. An alpha channel is passed
-on as it is.
+Values stay on the image's own scale. A step keeps the dtype where its result fits it (integers rounded);
+where it cannot, the result is float32, or float64 for float64 and integers of more than 16 bits. An alpha
+channel is passed on as it is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .local_threshold import OddWindow
 
 
 def float_type(dtype: np.dtype) -> type[np.floating]:
-    """The float type that holds all values of a dtype with a fraction to spare: float32, or float64 where needed."""
+    """float32, or float64 for the dtypes whose values float32 cannot all hold."""
     return np.float32 if dtype.itemsize <= 2 or dtype == np.float32 else np.float64
 
 
@@ -38,15 +38,14 @@ def cast_back(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def each_channel(image: Image, change: Callable[[np.ndarray], np.ndarray]) -> Image:
     """The image with ``change`` applied to every channel but alpha, which takes the dtype of the others."""
-    planes = [
-        None if name == "alpha" else change(np.ascontiguousarray(check_finite(image.channel(name))))
+    changed = {
+        name: change(np.ascontiguousarray(check_finite(image.channel(name))))
         for name in image.channels
-    ]
-    dtype = next((plane.dtype for plane in planes if plane is not None), image.pixels.dtype)
-    planes = [
-        image.pixels[..., index].astype(dtype) if plane is None else plane for index, plane in enumerate(planes)
-    ]
-    return image.with_pixels(np.stack(planes, axis=-1))
+        if name != "alpha"
+    }
+    dtype = np.result_type(*changed.values()) if changed else image.pixels.dtype
+    planes = [changed.get(name, image.channel(name)) for name in image.channels]
+    return image.with_pixels(np.stack([plane.astype(dtype) for plane in planes], axis=-1))
 
 
 class Gaussian(ImageStep):
@@ -82,7 +81,7 @@ def gaussian_blur(plane: np.ndarray, sigma_px: float) -> np.ndarray:
 
 
 class Median(ImageStep):
-    """Median of the window around each pixel, per channel: removes specks and keeps edges. Keeps the dtype."""
+    """Median of the window around each pixel, per channel: specks go, edges stay. Keeps the dtype."""
 
     name: ClassVar[str] = "median"
     ndims: ClassVar[tuple[int, ...]] = (2, 3)
@@ -97,7 +96,8 @@ class Median(ImageStep):
 
     def _median(self, plane: np.ndarray) -> np.ndarray:
         if plane.ndim == 2 and (
-            plane.dtype == np.uint8 or (self.window_px <= 5 and plane.dtype in (np.uint16, np.int16, np.float32))
+            plane.dtype == np.uint8
+            or (self.window_px <= 5 and plane.dtype in (np.uint16, np.int16, np.float32))
         ):
             import cv2
 
@@ -109,10 +109,11 @@ class Median(ImageStep):
 
 
 class Bilateral(ImageStep):
-    """Blur that stops at edges: pixels count less the further and the more different they are. Keeps the dtype.
+    """Blur that stops at edges: pixels count less the further and the more different they are.
 
-    The difference of two colours is the sum over red, green and blue; channels that are not these are filtered
-    each by itself.
+    Keeps the dtype; bool becomes float32.
+    The difference of two colours is the sum over red, green and blue; channels that are not these are
+    filtered each by itself.
     """
 
     name: ClassVar[str] = "bilateral"
@@ -120,7 +121,9 @@ class Bilateral(ImageStep):
 
     sigma_px: float = Field(3.0, gt=0, le=50, description="Standard deviation over distance, in pixels.")
     sigma_grey: float | None = Field(
-        None, gt=0, description="Standard deviation over difference, in grey values; left out, a tenth of the range."
+        None,
+        gt=0,
+        description="Standard deviation over difference, in grey values; left out, a tenth of the range.",
     )
 
     def apply(self, image: Image) -> Image:
@@ -133,7 +136,7 @@ class Bilateral(ImageStep):
             low, high = float(planes.min()), float(planes.max())
             if low == high:
                 return planes.copy()
-            # OpenCV filters float32: values are taken as shares of the range, so that none is lost to rounding.
+            # OpenCV filters float32: values are taken as shares of the range, so none is lost.
             shares = ((planes.astype(np.float64) - low) / (high - low)).astype(np.float32)
             sigma = 0.1 if self.sigma_grey is None else self.sigma_grey / (high - low)
             size = 2 * int(np.ceil(2 * self.sigma_px)) + 1
@@ -145,25 +148,43 @@ class Bilateral(ImageStep):
             return image.with_pixels(filtered(np.ascontiguousarray(check_finite(image.pixels))))
         if image.channels == ("red", "green", "blue", "alpha"):
             colors = filtered(np.ascontiguousarray(check_finite(image.pixels[..., :3])))
-            return image.with_pixels(np.concatenate([colors, image.pixels[..., 3:].astype(colors.dtype)], axis=-1))
+            return image.with_pixels(
+                np.concatenate([colors, image.pixels[..., 3:].astype(colors.dtype)], axis=-1)
+            )
         return each_channel(image, filtered)
 
 
 class NlMeans(ImageStep):
-    """Non-local means: each pixel becomes the mean of pixels whose surroundings look alike. Keeps the dtype."""
+    """Non-local means: each pixel becomes the mean of pixels whose surroundings look alike.
+
+    Keeps the dtype; bool becomes float32.
+    """
 
     name: ClassVar[str] = "nl-means"
     ndims: ClassVar[tuple[int, ...]] = (2, 3)
     source: ClassVar[str] = (
-        "Buades, Coll and Morel, A non-local algorithm for image denoising, CVPR (2005); noise: Immerkaer, CVIU 64 (1996)"
+        "Buades, Coll and Morel, A non-local algorithm for image denoising, CVPR (2005); "
+        "noise: Immerkaer, CVIU 64 (1996)"
     )
 
     strength: float | None = Field(
-        None, gt=0, description="Difference of surroundings that still counts as alike, in grey values; "
-        "left out, 0.8 of the noise estimated per channel."
+        None,
+        gt=0,
+        description="Difference of surroundings that still counts as alike, in grey values; "
+        "left out, 0.8 of the noise estimated per channel.",
     )
-    patch_px: OddWindow = Field(5, ge=3, le=31, description="Width of the surroundings compared, in pixels, odd.")
-    distance_px: int = Field(6, ge=1, le=50, description="How far away alike pixels are looked for, in pixels.")
+    patch_px: OddWindow = Field(
+        5,
+        ge=3,
+        le=31,
+        description="Width of the surroundings compared, in pixels, odd.",
+    )
+    distance_px: int = Field(
+        6,
+        ge=1,
+        le=50,
+        description="How far away alike pixels are looked for, in pixels.",
+    )
 
     def apply(self, image: Image) -> Image:
         """The denoised image."""
@@ -198,17 +219,24 @@ def estimate_noise(plane: np.ndarray) -> float:
 
 
 class Clahe(ImageStep):
-    """Contrast-limited adaptive histogram equalisation: local contrast is stretched, but not noise. Keeps the dtype.
+    """Contrast-limited adaptive histogram equalisation: local contrast is stretched, but not noise.
 
-    8-bit images are stretched over 0..255, others over their own lowest to highest value. Of RGB the largest of
-    red, green and blue is stretched and the others follow, so hue and saturation stay. A constant image stays.
+    Keeps the dtype; bool becomes float32.
+    8-bit images are stretched over 0..255, others over their own lowest to highest value. Of RGB the largest
+    of red, green and blue is stretched and the others follow, so hue and saturation stay. A constant image
+    stays.
     """
 
     name: ClassVar[str] = "clahe"
-    source: ClassVar[str] = "Zuiderveld, Contrast limited adaptive histogram equalization, Graphics Gems IV (1994)"
+    source: ClassVar[str] = (
+        "Zuiderveld, Contrast limited adaptive histogram equalization, Graphics Gems IV (1994)"
+    )
 
     clip_limit: float = Field(
-        2.0, ge=1, le=256, description="How many times its even share a grey value may count; 1 changes least."
+        2.0,
+        ge=1,
+        le=256,
+        description="How many times its even share a grey value may count; 1 changes least.",
     )
     tiles: int = Field(8, ge=1, le=256, description="Tiles along each axis whose histograms are equalised.")
 
@@ -223,7 +251,9 @@ class Clahe(ImageStep):
         value = colors.max(axis=-1)
         stretched = self._equalize(value).astype(np.float64)
         ratio = stretched / np.where(value > 0, value, 1)
-        changed = np.where((value > 0)[..., np.newaxis], colors * ratio[..., np.newaxis], stretched[..., np.newaxis])
+        changed = np.where(
+            (value > 0)[..., np.newaxis], colors * ratio[..., np.newaxis], stretched[..., np.newaxis]
+        )
         dtype = colors.dtype if colors.dtype != bool else np.dtype(np.float32)
         changed = cast_back(changed, dtype)
         return image.with_pixels(np.concatenate([changed, image.pixels[..., 3:].astype(dtype)], axis=-1))
@@ -255,9 +285,9 @@ class Clahe(ImageStep):
 class FlattenBackground(ImageStep):
     """Uneven light taken out: the background is estimated, subtracted, and its mean added back. Gives floats.
 
-    gaussian: a blur with ``radius_px`` as its standard deviation. opening: the highest ground under bright objects
-    (over dark ones) narrower than a square of 2 * radius_px + 1. rolling-ball: what a ball of that radius touches
-    when it rolls under the grey values, which are heights in pixels; slow for large radii.
+    gaussian: a blur with ``radius_px`` as its standard deviation. opening: the highest ground under bright
+    objects (over dark ones) narrower than a square of 2 * radius_px + 1. rolling-ball: what a ball of that
+    radius touches when it rolls under the grey values, which are heights in pixels; slow for large radii.
     """
 
     name: ClassVar[str] = "flatten-background"
@@ -266,9 +296,15 @@ class FlattenBackground(ImageStep):
     method: Literal["gaussian", "opening", "rolling-ball"] = Field(
         "gaussian", description="How the background is estimated."
     )
-    radius_px: float = Field(50.0, ge=1, le=2000, description="Size in pixels, larger than the largest object.")
+    radius_px: float = Field(
+        50.0,
+        ge=1,
+        le=2000,
+        description="Size in pixels, larger than the largest object.",
+    )
     polarity: Polarity = Field(
-        "bright", description="Whether objects are brighter or darker than the ground; no matter for gaussian."
+        "bright",
+        description="Whether objects are brighter or darker than the ground; no matter for gaussian.",
     )
 
     def apply(self, image: Image) -> Image:
@@ -299,8 +335,9 @@ class FlattenBackground(ImageStep):
 
 
 class ColorSpaceStep(ImageStep):
-    """Colour in another space, as channels with names: hue (degrees), saturation, value; lightness, a, b. float32.
+    """Colour in another space, float32: hue (degrees), saturation, value, or lightness, a, b.
 
+    The new channels bear these names.
     Integers are divided by the highest value of their type first; floats must lie in 0..1.
     """
 
@@ -308,14 +345,22 @@ class ColorSpaceStep(ImageStep):
     ndims: ClassVar[tuple[int, ...]] = (2, 3)
     source: ClassVar[str] = "CIE 015: Colorimetry (2018); Smith, Color gamut transform pairs, SIGGRAPH (1978)"
 
-    space: Literal["hsv", "lab"] = Field("hsv", description="hsv: hue, saturation, value; lab: lightness, a, b.")
-    keep: bool = Field(False, description="Whether red, green and blue stay, with their values, before the new ones.")
+    space: Literal["hsv", "lab"] = Field(
+        "hsv",
+        description="hsv: hue, saturation, value; lab: lightness, a, b.",
+    )
+    keep: bool = Field(
+        False,
+        description="Whether red, green and blue stay, with their values, before the new ones.",
+    )
 
     def apply(self, image: Image) -> Image:
         """The image with the new channels, in place of red, green and blue or after all others."""
         check_ndim(image, self.name, self.ndims)
         if image.channels[:3] != ("red", "green", "blue"):
-            raise InputError(f"color-space takes red, green and blue, got channels {', '.join(image.channels)}")
+            raise InputError(
+                f"color-space takes red, green and blue, got channels {', '.join(image.channels)}"
+            )
         colors = to_color_space(unit_range(check_finite(image.pixels[..., :3])), self.space)
         names = tuple(channel for channel, _, _ in SPACES[self.space])
         kept = image.channels if self.keep else image.channels[3:]

@@ -34,7 +34,12 @@ def slic_labels(lab: np.ndarray, count: int, compactness: float) -> np.ndarray:
     # scikit-image stretches the values to 0..1 by their own range; dividing the compactness by that range undoes it.
     span = float(lab.max() - lab.min()) or 1.0
     labels = slic(
-        lab, n_segments=count, compactness=compactness / span, convert2lab=False, start_label=1, channel_axis=-1
+        lab,
+        n_segments=count,
+        compactness=compactness / span,
+        convert2lab=False,
+        start_label=1,
+        channel_axis=-1,
     )
     return labels.astype(np.int32)
 
@@ -44,11 +49,15 @@ class Slic(Method):
 
     name: ClassVar[str] = "slic"
     ndims: ClassVar[tuple[int, ...]] = (2, 3)
-    source: ClassVar[str] = "Achanta et al., SLIC superpixels compared to state-of-the-art, IEEE PAMI 34 (2012)"
+    source: ClassVar[str] = (
+        "Achanta et al., SLIC superpixels compared to state-of-the-art, IEEE PAMI 34 (2012)"
+    )
 
     superpixels: int = Field(400, ge=1, description="About so many superpixels.")
     compactness: float = Field(
-        10.0, gt=0, description="Colour difference in Lab that weighs as much as one spacing; larger is squarer."
+        10.0,
+        gt=0,
+        description="Colour difference in Lab that weighs as much as one spacing; larger is squarer.",
     )
 
     def predict(self, image: Image) -> Segmentation:
@@ -71,7 +80,9 @@ class RagMerge(Slic):
     color_distance: float = Field(
         8.0, ge=0, description="Neighbours whose mean colours are at most this far apart in Lab merge."
     )
-    min_area_px: int = Field(1, ge=1, description="Regions with fewer pixels join the nearest neighbour in colour.")
+    min_area_px: int = Field(
+        1, ge=1, description="Regions with fewer pixels join the nearest neighbour in colour."
+    )
 
     def predict(self, image: Image) -> Segmentation:
         """Regions that cover the whole image, of red-green-blue or grey."""

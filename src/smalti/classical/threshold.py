@@ -16,14 +16,20 @@ from .grey import Polarity, check_ndim, grey_plane, pieces
 
 
 class Foreground(Method):
-    """What every method that divides objects from ground shares: the plane it looks at and how pieces are made."""
+    """What every method that divides objects from ground shares: the plane and how pieces are made."""
 
     ndims: ClassVar[tuple[int, ...]] = (2, 3)
 
     channel: str = Field("grey", description="Channel to look at; grey is the only one, or the luma of RGB.")
-    polarity: Polarity = Field("bright", description="Whether the objects are brighter or darker than the ground.")
+    polarity: Polarity = Field(
+        "bright",
+        description="Whether the objects are brighter or darker than the ground.",
+    )
     connectivity: int = Field(
-        1, ge=1, le=3, description="Axes a step may move along when pieces are joined: 1 edges, 2 corners too."
+        1,
+        ge=1,
+        le=3,
+        description="Axes a step may move along when pieces are joined: 1 edges, 2 corners too.",
     )
     min_area_px: int = Field(1, ge=1, description="Pieces with fewer pixels are dropped.")
 
@@ -49,7 +55,10 @@ class Fixed(Foreground):
     name: ClassVar[str] = "fixed"
     source: ClassVar[str] = "Gonzalez and Woods, Digital Image Processing, 4th ed. (2018), section 10.3"
 
-    threshold: float = Field(128.0, description="Grey value on the image's own scale; equal pixels are ground.")
+    threshold: float = Field(
+        128.0,
+        description="Grey value on the image's own scale; equal pixels are ground.",
+    )
 
     def foreground(self, plane: np.ndarray) -> np.ndarray:
         """Mask of the pixels beyond the threshold."""
@@ -59,8 +68,9 @@ class Fixed(Foreground):
 def otsu_threshold(plane: np.ndarray, bins: int = 256) -> float:
     """Grey value that best splits the histogram of a plane in two: larger values are the upper class.
 
-    Otsu (1979), eq. 14: the split with the largest between-class variance. 8-bit planes are split between whole
-    values whatever ``bins`` says. A constant plane has no split; its own value comes back, so nothing is above it.
+    Otsu (1979), eq. 14: the split with the largest between-class variance. 8-bit planes are split between
+    whole values whatever ``bins`` says. A constant plane has no split; its own value comes back, so nothing
+    is above it.
     """
     low, high = plane.min(), plane.max()
     if low == high:
@@ -81,8 +91,8 @@ def otsu_threshold(plane: np.ndarray, bins: int = 256) -> float:
 def histogram(plane: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
     """Counts (B,) and edges (B + 1,) over the plane's own range.
 
-    Integers that span at most ``bins`` values (8-bit always) get one bin a value, edges half way between. Floats
-    so close together that they have no room for ``bins`` bins get one bin a value too.
+    Integers that span at most ``bins`` values (8-bit always) get one bin a value, edges half way between.
+    Floats so close together that they have no room for ``bins`` bins get one bin a value too.
     """
     low, high = plane.min(), plane.max()
     if plane.dtype.kind in "ui" and int(high) - int(low) < max(bins, 256):
@@ -99,7 +109,7 @@ def histogram(plane: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Otsu(Foreground):
-    """Objects beyond the grey value that best splits the histogram in two, one segment per connected piece."""
+    """Objects beyond the grey value that best splits the histogram in two; one segment per piece."""
 
     name: ClassVar[str] = "otsu"
     source: ClassVar[str] = "Otsu, A threshold selection method from gray-level histograms, IEEE SMC 9 (1979)"
@@ -114,10 +124,11 @@ class Otsu(Foreground):
 def multi_otsu_thresholds(plane: np.ndarray, num_classes: int, bins: int = 256) -> np.ndarray:
     """The ``num_classes - 1`` grey values, ascending, that best split the histogram of a plane.
 
-    The splits of Otsu (1979) for several classes: those with the largest between-class variance. They are found
-    exactly, by dynamic programming over the occupied bins: ``num_classes * bins ** 2`` steps, where trying all
-    splits takes ``bins ** (num_classes - 1)``. A threshold lies half way over the gap between its two classes. A
-    plane with fewer occupied bins than classes has one class a bin, and so fewer thresholds: a constant one, none.
+    The splits of Otsu (1979) for several classes: those with the largest between-class variance. They are
+    found exactly, by dynamic programming over the occupied bins: ``num_classes * bins ** 2`` steps, where
+    trying all splits takes ``bins ** (num_classes - 1)``. A threshold lies half way over the gap between its
+    two classes. A plane with fewer occupied bins than classes has one class a bin, and so fewer thresholds: a
+    constant one, none.
     """
     low, high = plane.min(), plane.max()
     if low == high:
@@ -144,17 +155,17 @@ def multi_otsu_thresholds(plane: np.ndarray, num_classes: int, bins: int = 256) 
         total = best[:-1, np.newaxis] + gain[1:]
         first_bins.append(total.argmax(axis=0) + 1)
         best = total.max(axis=0)
-    splits = []
+    found = []
     last = size - 1
     for first in reversed(first_bins):
-        splits.append(first[last])
+        found.append(first[last])
         last = first[last] - 1
-    splits = np.array(splits[::-1])
+    splits = np.array(found[::-1])
     return (edges[occupied[splits - 1] + 1] + edges[occupied[splits]]) / 2
 
 
 class MultiOtsu(Method):
-    """Levels of grey, from dark to bright, at the splits that suit the histogram best: one segment per level."""
+    """Levels of grey, from dark to bright, at the histogram's best splits: one segment per level."""
 
     name: ClassVar[str] = "multi-otsu"
     ndims: ClassVar[tuple[int, ...]] = (2, 3)
@@ -163,14 +174,20 @@ class MultiOtsu(Method):
         "Liao et al., A fast algorithm for multilevel thresholding, J. Inf. Sci. Eng. 17 (2001)"
     )
 
-    num_classes: int = Field(3, ge=2, le=16, description="Levels of grey, called level_1 (darkest) and so on.")
+    num_classes: int = Field(
+        3,
+        ge=2,
+        le=16,
+        description="Levels of grey, called level_1 (darkest) and so on.",
+    )
     channel: str = Field("grey", description="Channel to look at; grey is the only one, or the luma of RGB.")
     bins: int = Field(256, ge=2, le=2048, description="Histogram bins used to find the thresholds.")
 
     def predict(self, image: Image) -> Segmentation:
         """One segment of stuff per level that has pixels, which together cover the image.
 
-        An image of fewer grey values than levels has the first levels only; a constant one is level_1 all over.
+        An image of fewer grey values than levels has the first levels only; a constant one is level_1 all
+        over.
         """
         check_ndim(image, self.name, self.ndims)
         plane = grey_plane(image, self.channel)
@@ -181,9 +198,9 @@ class MultiOtsu(Method):
 
 
 def triangle_threshold(plane: np.ndarray, bins: int = 256) -> float:
-    """Grey value at the foot of the histogram's peak: the bin farthest below the line from the peak to the end of
-    the longer tail.
+    """Grey value at the foot of the histogram's peak, where its longer tail begins.
 
+    The foot is the bin farthest below the line from the peak to the end of the tail.
     Zack, Rogers and Latt (1977). For a histogram that is one tall peak, the ground, with a long low tail, the
     objects. A constant plane has no tail; its own value comes back.
     """
@@ -202,7 +219,7 @@ def triangle_threshold(plane: np.ndarray, bins: int = 256) -> float:
 
 
 class Triangle(Foreground):
-    """Objects in the long tail of the histogram, beyond the foot of its peak; one segment per connected piece."""
+    """Objects in the long tail of the histogram, beyond the foot of its peak; one segment per piece."""
 
     name: ClassVar[str] = "triangle"
     source: ClassVar[str] = (
@@ -220,9 +237,10 @@ class Triangle(Foreground):
 def li_threshold(plane: np.ndarray) -> float:
     """Grey value whose two classes, each replaced by its mean, lose least cross-entropy against the plane.
 
-    Li and Tam (1998), eq. 7: a fixed point, iterated from the mean grey value until it moves by less than half the
-    smallest difference of two grey values. Values are taken relative to the lowest one, as logarithms need them
-    positive. All values count, not bins of them. A constant plane has no split; its own value comes back.
+    Li and Tam (1998), eq. 7: a fixed point, iterated from the mean grey value until it moves by less than
+    half the smallest difference of two grey values. Values are taken relative to the lowest one, as
+    logarithms need them positive. All values count, not bins of them. A constant plane has no split; its own
+    value comes back.
     """
     low, high = plane.min(), plane.max()
     if low == high:
@@ -238,13 +256,16 @@ def li_threshold(plane: np.ndarray) -> float:
     mass = np.cumsum(counts * values)
     tolerance = np.diff(values).min() / 2
     threshold = mass[-1] / number[-1]
-    while True:
+    for _ in range(len(values)):  # far fewer are needed
         below = int(np.searchsorted(values, threshold, side="right")) - 1
         mean_below = mass[below] / number[below]
         if mean_below == 0:  # only the lowest value is left below: there is no logarithm, and no better split
             break
         mean_above = (mass[-1] - mass[below]) / (number[-1] - number[below])
-        moved = (mean_above - mean_below) / (np.log(mean_above) - np.log(mean_below))
+        spread = np.log(mean_above) - np.log(mean_below)
+        if spread == 0:  # as close as floats can be
+            break
+        moved = (mean_above - mean_below) / spread
         if abs(moved - threshold) <= tolerance:
             threshold = moved
             break
@@ -253,11 +274,12 @@ def li_threshold(plane: np.ndarray) -> float:
 
 
 class Li(Foreground):
-    """Objects beyond the grey value of minimum cross-entropy, which suits faint objects; one segment per piece."""
+    """Objects beyond the grey value of minimum cross-entropy, suits faint ones; one segment per piece."""
 
     name: ClassVar[str] = "li"
     source: ClassVar[str] = (
-        "Li and Tam, An iterative algorithm for minimum cross entropy thresholding, Pattern Recogn. Lett. 19 (1998)"
+        "Li and Tam, An iterative algorithm for minimum cross entropy thresholding, "
+        "Pattern Recogn. Lett. 19 (1998)"
     )
 
     def foreground(self, plane: np.ndarray) -> np.ndarray:
@@ -268,12 +290,14 @@ class Li(Foreground):
 class Hysteresis(Foreground):
     """Pieces of possible pixels that hold a sure one: faint parts count where they hang on to a clear part.
 
-    Bright objects are possible above ``low`` and sure above ``high``; dark ones are possible below ``high`` and
-    sure below ``low``.
+    Bright objects are possible above ``low`` and sure above ``high``; dark ones are possible below ``high``
+    and sure below ``low``.
     """
 
     name: ClassVar[str] = "hysteresis"
-    source: ClassVar[str] = "Canny, A computational approach to edge detection, IEEE PAMI 8 (1986), section VI"
+    source: ClassVar[str] = (
+        "Canny, A computational approach to edge detection, IEEE PAMI 8 (1986), section VI"
+    )
 
     low: float | None = Field(
         None, description="Lower grey value; left out, the lower threshold of Otsu's split in three."
@@ -298,8 +322,8 @@ class Hysteresis(Foreground):
 def hysteresis_thresholds(plane: np.ndarray, low: float | None, high: float | None) -> tuple[float, float]:
     """Both thresholds; one that is not given is that of Otsu's split of the plane in three classes.
 
-    A plane of two values is split between them, and a constant one at its own value. Raises ``InputError`` where
-    a given threshold and one found lie the wrong way round.
+    A plane of two values is split between them, and a constant one at its own value. Raises ``InputError``
+    where a given threshold and one found lie the wrong way round.
     """
     if low is None or high is None:
         found = multi_otsu_thresholds(plane, 3)

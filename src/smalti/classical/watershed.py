@@ -58,7 +58,9 @@ class Watershed(Foreground):
         "PAMI 13 (1991); markers: Soille, Morphological Image Analysis, 2nd ed. (2003), section 6.3.3"
     )
 
-    sigma_px: float = Field(2.0, ge=0, le=100, description="Standard deviation of the Gaussian applied first.")
+    sigma_px: float = Field(
+        2.0, ge=0, le=100, description="Standard deviation of the Gaussian applied first."
+    )
     flatten_px: float = Field(
         0.0,
         ge=0,
@@ -66,9 +68,12 @@ class Watershed(Foreground):
         description="Standard deviation of the Gaussian that is taken for uneven ground and subtracted; 0 does not.",
     )
     threshold: float | None = Field(
-        None, description="Grey value of the objects' edge, above the ground if that is flattened; Otsu's if none."
+        None,
+        description="Grey value of the objects' edge, above the ground if that is flattened; Otsu's if none.",
     )
-    fill_holes: bool = Field(True, description="Whether ground that one object encloses belongs to the object.")
+    fill_holes: bool = Field(
+        True, description="Whether ground that one object encloses belongs to the object."
+    )
     min_depth_px: float = Field(
         2.0, gt=0, description="How much narrower, in pixels of radius, the neck between two objects must be."
     )
@@ -112,7 +117,9 @@ class GradientWatershed(Method):
     name: ClassVar[str] = "gradient-watershed"
     ndims: ClassVar[tuple[int, ...]] = (2, 3)
     prompts: ClassVar[tuple[str, ...]] = ("points", "scribbles")
-    source: ClassVar[str] = "Meyer and Beucher, Morphological segmentation, J. Vis. Commun. Image Repr. 1 (1990)"
+    source: ClassVar[str] = (
+        "Meyer and Beucher, Morphological segmentation, J. Vis. Commun. Image Repr. 1 (1990)"
+    )
 
     channel: str = Field("grey", description="Channel to look at; grey is the only one, or the luma of RGB.")
     sigma_px: float = Field(
@@ -124,7 +131,10 @@ class GradientWatershed(Method):
         description="Depth of a basin of its own in gradient (full scale 1, per pixel), when nothing is marked.",
     )
     connectivity: int = Field(
-        1, ge=1, le=3, description="Axes one step of the flood may move along: 1 over edges, 2 over corners too."
+        1,
+        ge=1,
+        le=3,
+        description="Axes one step of the flood may move along: 1 over edges, 2 over corners too.",
     )
 
     def predict(self, image: Image, prompts: Prompts | None = None) -> Segmentation:

@@ -35,7 +35,9 @@ def grow(values, shape, moves, labels, tolerance):
     order = 0
     for seed in range(labels.size):
         if labels[seed] > 0:
-            order = _push_neighbours(queue, order, seed, np.int64(labels[seed]), values, shape, moves, labels, sums, areas)
+            order = _push_neighbours(
+                queue, order, seed, np.int64(labels[seed]), values, shape, moves, labels, sums, areas
+            )
     while len(queue) > 0:
         _, _, pixel, region = heappop(queue)
         if labels[pixel] != 0:
@@ -67,6 +69,8 @@ def _push_neighbours(queue, order, pixel, region, values, shape, moves, labels, 
         if 0 <= to_z < shape[0] and 0 <= to_y < shape[1] and 0 <= to_x < shape[2]:
             beside = (to_z * shape[1] + to_y) * shape[2] + to_x
             if labels[beside] == 0:
-                heappush(queue, (_distance(values, beside, sums, areas, region), order, np.int64(beside), region))
+                heappush(
+                    queue, (_distance(values, beside, sums, areas, region), order, np.int64(beside), region)
+                )
                 order += 1
     return order

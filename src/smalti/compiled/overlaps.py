@@ -68,20 +68,23 @@ def _count_block(truth, predicted, changes, table):
     _mark_changes(truth, predicted, changes)
     words = changes.view(np.uint64)
     places = np.empty(BLOCK + 1, np.int64)
+    shared = np.empty(BLOCK, np.int64)  # stretches that lie in a segment on both sides, gathered without a branch
     found = 0
+    kept = 0
     for word in range(words.size):
         marks = words[word]
         while marks != ZEROS:
             low = marks & (ZEROS - marks)
             marks ^= low
-            places[found] = 8 * word + np.int64((BYTE_NUMBERS * low) >> np.uint64(56))
+            x = 8 * word + np.int64((BYTE_NUMBERS * low) >> np.uint64(56))
+            places[found] = x
+            shared[kept] = found
             found += 1
+            kept += (truth[x] != 0) & (predicted[x] != 0)
     places[found] = truth.size
     new = 0
-    for stretch in range(found):
+    for stretch in shared[:kept]:
         x = places[stretch]
-        if truth[x] == 0 or predicted[x] == 0:
-            continue
         key = np.int64(truth[x]) << 32 | np.int64(predicted[x])
         slot = _slot(table, key)
         new += table[slot, 0] == -1

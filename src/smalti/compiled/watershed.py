@@ -1,4 +1,4 @@
-"""Flooding from markers in the order of (elevation, time of entry), on a padded flat grid.
+"""Flooding in the order of (elevation, time of entry), on a padded flat grid.
 
 One int32 per pixel, ``state``, is the queue's key, the mask, the visited mark and the result in one:
 
@@ -9,6 +9,9 @@ One int32 per pixel, ``state``, is the queue's key, the mask, the visited mark a
 
 Neighbours are then found by adding offsets without a border check, and one read tells all about each of them.
 A level is a dense rank of the elevation, so floats and integers are flooded by the same loop.
+
+A place is an index into the padded grid. Places, levels and offsets are unsigned because numba tests every signed
+index for being negative (the flood took 1.1 to 1.25 times as long); steps backwards are offsets modulo 2**64.
 """
 
 from __future__ import annotations
@@ -20,14 +23,20 @@ from .jit import compiled
 DIGIT = 9  # bits a pass of the radix sort; with 11, the places written to no longer fit the first-level cache
 RADIX = 1 << DIGIT
 SHARED = 1  # set in the state of a pixel that shares its level
+ZERO = np.uint64(0)
+ONE = np.uint64(1)
+SIX = np.uint64(6)  # a word of the tree of waiting levels has 2**6 bits
+LAST = np.uint64(63)
+HALF = np.uint64(32)  # a pair of the sort is key << 32 | item
+ITEM = np.uint64(0xFFFFFFFF)
 
 
 @compiled
 def masked_keys(bits, mask, row_start, kind):
     """Unsigned keys that sort like the values whose ``bits`` (rows, width) are given, where ``mask`` is set.
 
-    ``kind`` is the number type: 0 unsigned, 1 signed, 2 float. ``row_start`` is the place of each row's first pixel
-    in the padded grid. Returns the keys, their pixels' places and the number of NaNs.
+    ``kind`` is the number type: 0 unsigned, 1 signed, 2 float. ``row_start`` is the place of each row's first pixel.
+    Returns the keys, their pixels' places and the number of NaNs.
     """
     rows, width = bits.shape
     number = 0
@@ -35,7 +44,7 @@ def masked_keys(bits, mask, row_start, kind):
         for column in range(width):
             number += mask[row, column]
     keys = np.empty(number, bits.dtype)
-    places = np.empty(number, np.int32)
+    places = np.empty(number, np.uint32)
     word = bits.dtype.type
     top = word(1) << word(8 * bits.itemsize - 1)
     infinity = word(0x7F800000 if bits.itemsize == 4 else 0x7FF0000000000000)
@@ -61,202 +70,251 @@ def masked_keys(bits, mask, row_start, kind):
 
 @compiled
 def _sort_pairs(pairs, num_bits):
-    """``pairs`` (uint64: key << 32 | item) in stable ascending order of their keys of ``num_bits`` bits."""
+    """``pairs`` (key << 32 | item) in stable ascending order of their keys of ``num_bits`` bits, by radix sort."""
     digits = (num_bits + DIGIT - 1) // DIGIT
     counts = np.zeros((digits, RADIX), np.uint32)
-    mask = np.uint64(RADIX - 1)
-    for k in range(pairs.size):
+    digit_mask = np.uint64(RADIX - 1)
+    for pair in pairs:
         for digit in range(digits):
-            counts[digit, (pairs[k] >> np.uint64(32 + digit * DIGIT)) & mask] += np.uint32(1)
+            counts[digit, (pair >> np.uint64(32 + digit * DIGIT)) & digit_mask] += np.uint32(1)
     others = np.empty_like(pairs)
     for digit in range(digits):
         shift = np.uint64(32 + digit * DIGIT)
-        count = counts[digit]
+        place = counts[digit]
         total = np.uint32(0)
         for value in range(RADIX):
-            number = count[value]
-            count[value] = total
+            number = place[value]
+            place[value] = total
             total += number
-        for k in range(pairs.size):
-            pair = pairs[k]
-            value = (pair >> shift) & mask
-            to = count[value]
-            count[value] = to + np.uint32(1)
+        for pair in pairs:
+            value = (pair >> shift) & digit_mask
+            to = place[value]
+            place[value] = to + np.uint32(1)
             others[to] = pair
         pairs, others = others, pairs
     return pairs
 
 
 @compiled
-def place_ranks(keys, places, state):
-    """Write the level of every pixel into ``state``: the dense rank of its key.
+def sort_places(keys, places):
+    """The ``places`` in ascending order of their keys, stable, and where each level (distinct key) begins in them.
 
-    Returns the pixels' places in the order of their levels, and where each level begins among them.
-    Keys that span more than 32 bits are sorted in two rounds, lower half first.
+    Keys are sorted as differences to the lowest, without the zeros they all end in. Those that then span up to
+    32 bits (float32; integers and float32 kept as float64) take one round, others two, lower half first.
     """
     number = keys.size
-    queue = np.empty(number, np.int32)
+    queue = np.empty(number, np.uint32)
+    first = np.zeros(number + 1, np.uint32)
     if number == 0:
-        return queue, np.zeros(1, np.int32)
+        return queue, first
     lowest = keys[0]
-    highest = keys[0]
-    for k in range(number):
-        lowest = min(lowest, keys[k])
-        highest = max(highest, keys[k])
-    used = np.uint64(0)
-    for k in range(number):
-        used |= np.uint64(keys[k] - lowest)
-    shift = np.uint64(0)  # floats that were integers, or of lower precision, end in zeros
-    while used != np.uint64(0) and used & np.uint64(1) == np.uint64(0):
-        used >>= np.uint64(1)
-        shift += np.uint64(1)
+    for key in keys:
+        lowest = min(lowest, key)
+    used = ZERO
+    for key in keys:
+        used |= np.uint64(key - lowest)
+    shift = ZERO
+    while used != ZERO and used & ONE == ZERO:
+        used >>= ONE
+        shift += ONE
     num_bits = 0
-    while used != np.uint64(0):
-        used >>= np.uint64(1)
+    while used != ZERO:
+        used >>= ONE
         num_bits += 1
-    half = np.uint64(32)
-    low = np.uint64(0xFFFFFFFF)
     pairs = np.empty(number, np.uint64)
-    for k in range(number):
-        pairs[k] = ((np.uint64(keys[k] - lowest) >> shift) << half) | np.uint64(k)
-    pairs = _sort_pairs(pairs, min(num_bits, 32))
-    if num_bits > 32:
+    levels = 1
+    if num_bits <= 32:
         for k in range(number):
-            item = pairs[k] & low
-            pairs[k] = ((np.uint64(keys[item] - lowest) >> shift) & ~low) | item
+            pairs[k] = ((np.uint64(keys[k] - lowest) >> shift) << HALF) | np.uint64(places[k])
+        pairs = _sort_pairs(pairs, num_bits)
+        key = pairs[0] >> HALF
+        for k in range(number):
+            if pairs[k] >> HALF != key:
+                key = pairs[k] >> HALF
+                first[levels] = k
+                levels += 1
+            queue[k] = pairs[k] & ITEM
+    else:
+        for k in range(number):
+            pairs[k] = ((np.uint64(keys[k] - lowest) >> shift) << HALF) | np.uint64(k)
+        pairs = _sort_pairs(pairs, 32)
+        for k in range(number):
+            item = pairs[k] & ITEM
+            pairs[k] = ((np.uint64(keys[item] - lowest) >> shift) & ~ITEM) | item
         pairs = _sort_pairs(pairs, num_bits - 32)
-    first = np.empty(number + 1, np.int32)
-    level = 0
-    begin = 0
-    key = keys[pairs[0] & low]
-    for k in range(1, number + 1):
-        following = key
-        if k < number:
-            following = keys[pairs[k] & low]
-        if k == number or following != key:
-            mark = 2 * level + (k - begin > 1)
-            for j in range(begin, k):
-                place = places[pairs[j] & low]
-                queue[j] = place
-                state[place] = mark
-            first[level] = begin
-            level += 1
-            begin = k
-            key = following
-    first[level] = number
-    return queue, first[: level + 1]
+        previous = keys[pairs[0] & ITEM]
+        for k in range(number):
+            item = pairs[k] & ITEM
+            if keys[item] != previous:
+                previous = keys[item]
+                first[levels] = k
+                levels += 1
+            queue[k] = places[item]
+    first[levels] = number
+    return queue, first[: levels + 1]
 
 
 @compiled
-def place_levels(values, mask, row_start, lowest, levels, state):
-    """As ``place_ranks``, for integers (rows, width) from ``lowest`` in so few ``levels`` that each may have one."""
-    first = np.zeros(levels + 1, np.int32)
+def place_levels(queue, first, state):
+    """Write the level of every pixel of a sorted ``queue`` into ``state``."""
+    for level in range(first.size - 1):
+        shared = first[level + 1] - first[level] > 1
+        for k in range(first[level], first[level + 1]):
+            state[queue[k]] = 2 * level + shared
+
+
+@compiled
+def place_integers(values, mask, row_start, lowest, levels, state):
+    """As ``sort_places`` and ``place_levels``, for integers (rows, width) of so small a range that each is a level.
+
+    The queue comes back with room for every pixel and nothing in it.
+    """
+    first = np.zeros(levels + 1, np.uint32)
     rows, width = values.shape
     for row in range(rows):
         for column in range(width):
             if mask[row, column]:
                 level = np.int64(values[row, column]) - lowest
                 state[row_start[row] + column] = 2 * level + SHARED
-                first[level + 1] += 1
+                first[level + 1] += np.uint32(1)
     for level in range(levels):
         first[level + 1] += first[level]
-    return np.empty(first[levels], np.int32), first
+    return np.empty(first[levels], np.uint32), first
 
 
 @compiled
 def _lowest_bit(word):
-    """Number of the lowest bit set in an int64 that is not 0: the exponent of that bit as a float."""
-    return ((np.float64(word & -word).view(np.int64) >> 52) & 0x7FF) - 1023
+    """Number of the lowest bit set in a uint64 that is not 0: the exponent of that bit as a float."""
+    return np.uint64((np.float64(word & (~word + ONE)).view(np.int64) >> 52) - 1023)
 
 
 @compiled
 def _add(words, base, level):
-    """Enter ``level`` into the tree of waiting levels: 64 bits a word, each bit a word of the floor below."""
+    """Enter ``level`` into the tree of waiting levels: each bit of a word stands for a word of the floor below."""
     for start in base:
-        word = start + (level >> 6)
+        word = start + (level >> SIX)
         before = words[word]
-        words[word] = before | (np.int64(1) << (level & 63))
-        if before != 0:
+        words[word] = before | (ONE << (level & LAST))
+        if before != ZERO:
             return
-        level >>= 6
+        level >>= SIX
 
 
 @compiled
-def _take(words, base, level):
-    """Take the lowest ``level`` out of the tree; gives the next one, or -1 when none waits."""
+def _take(words, base, level, none):
+    """Take the lowest ``level`` out of the tree; gives the next one, or ``none``."""
     for floor in range(base.size):
-        word = base[floor] + (level >> 6)
-        rest = words[word] & ~(np.int64(1) << (level & 63))
+        word = base[floor] + (level >> SIX)
+        rest = words[word] & ~(ONE << (level & LAST))
         words[word] = rest
-        level >>= 6
-        if rest != 0:
-            level = level << 6 | _lowest_bit(rest)
+        level >>= SIX
+        if rest != ZERO:
+            level = level << SIX | _lowest_bit(rest)
             for below in range(floor - 1, -1, -1):
-                level = level << 6 | _lowest_bit(words[base[below] + level])
+                level = level << SIX | _lowest_bit(words[base[below] + level])
             return level
-    return -1
+    return none
 
 
 @compiled
-def flood(state, queue, first, offsets, seeds, seed_labels):
-    """Flood ``state`` in place from the places ``seeds``.
+def flood(state, queue, first, offsets, markers, row_start):
+    """Flood ``state`` in place from the pixels of ``markers`` (rows, width) that are not 0, in scan order.
 
     Level v waits in ``queue[head[v]:tail[v]]``, first in, first out; the place of a pixel that is alone on its level
     stands there from the start. A tree of bits over the levels says which of them wait: it takes a few words in
-    the nearest cache, where a heap of pixels takes logarithmically many reads of memory.
+    the nearest cache, where a heap of pixels takes logarithmically many reads of memory, and it can go back to lower
+    levels (a basin behind a pass, without a marker) at no cost.
     """
-    levels = first.size - 1
-    base = np.zeros(6, np.int64)
-    size = (levels + 63) >> 6
+    none = np.uint64(first.size - 1)
+    base = np.zeros(6, np.uint64)
+    size = (none + LAST) >> SIX
     total = size
     floors = 1
-    while size > 1:
-        size = (size + 63) >> 6
+    while size > ONE:
+        size = (size + LAST) >> SIX
         base[floors] = total
         total += size
         floors += 1
     base = base[:floors]
-    words = np.zeros(total, np.int64)
+    words = np.zeros(total, np.uint64)
     head = first
     tail = first[:-1].copy()
-    lowest = levels
-    for k in range(seeds.size):
-        place = seeds[k]
-        mark = state[place]
-        if mark >= 0:
-            state[place] = ~seed_labels[k]
-            level = mark >> 1
-            queue[tail[level]] = place
-            tail[level] += 1
-            _add(words, base, np.int64(level))
-            lowest = min(lowest, level)
-    if lowest == levels:
-        return
-    level = lowest
-    while level >= 0:
-        place = queue[head[level]]
-        head[level] += 1
-        if head[level] >= tail[level]:
-            after = _take(words, base, level)
-        else:
-            after = level
+    level = none
+    rows, width = markers.shape
+    for row in range(rows):
+        for column in range(width):
+            label = markers[row, column]
+            if label != 0:
+                place = np.uint64(row_start[row] + column)
+                mark = state[place]
+                if mark >= 0:
+                    state[place] = ~label
+                    to = np.uint64(mark >> 1)
+                    queue[tail[to]] = place
+                    tail[to] += np.uint32(1)
+                    _add(words, base, to)
+                    level = min(level, to)
+    while level != none:
+        begin = head[level]
+        head[level] = begin + np.uint32(1)
+        following = level
+        if begin + np.uint32(1) >= tail[level]:
+            following = _take(words, base, level, none)
+        place = np.uint64(queue[begin])
         label = state[place]
-        for k in range(offsets.size):
-            neighbor = place + offsets[k]
+        for offset in offsets:
+            neighbor = place + offset
             mark = state[neighbor]
             if mark >= 0:
                 state[neighbor] = label
-                to = np.int64(mark >> 1)
+                to = np.uint64(mark >> 1)
+                waiting = False
                 if mark & SHARED:
                     end = tail[to]
                     queue[end] = neighbor
-                    tail[to] = end + 1
-                    if head[to] == end:
-                        _add(words, base, to)
-                        if to < after or after < 0:
-                            after = to
-                else:
+                    tail[to] = end + np.uint32(1)
+                    waiting = head[to] != end
+                if not waiting:
                     _add(words, base, to)
-                    if to < after or after < 0:
-                        after = to
-        level = after
+                    following = min(following, to)
+        level = following
+
+
+@compiled
+def _root(parent, place):
+    """Lowest pixel of the basin ``place`` is in; halves the way there."""
+    while parent[place] != place:
+        parent[place] = parent[parent[place]]
+        place = parent[place]
+    return place
+
+
+@compiled
+def find_basins(elevation, queue, offsets, depth, parent, kept):
+    """Set ``kept`` at the lowest pixel of every basin at least ``depth`` deep, and leave in ``parent`` who joined whom.
+
+    ``elevation`` is flat and padded, ``queue`` its places from low to high. ``parent`` holds its own size everywhere
+    at first. A basin ends where it meets one with a lower bottom; its depth is that pass above its own bottom.
+    """
+    absent = parent.size
+    for place in queue:
+        height = elevation[place]
+        home = np.int64(absent)
+        for offset in offsets:
+            neighbor = np.uint64(place) + offset
+            if parent[neighbor] == absent:
+                continue
+            other = np.int64(_root(parent, np.int64(neighbor)))
+            if home == absent:
+                home = other
+            elif other != home:
+                if elevation[other] < elevation[home] or (elevation[other] == elevation[home] and other < home):
+                    home, other = other, home
+                climb = height - elevation[other]
+                if climb >= depth and climb > 0:
+                    kept[other] = True
+                parent[other] = home
+        parent[place] = place if home == absent else home
+    for place in queue:
+        if parent[place] == place:
+            kept[place] = True

@@ -1,4 +1,4 @@
-"""Steps on the segments after a method: drop small, fill holes, smooth outlines, split touching, clear the border.
+"""Steps on the segments after a method: drop small, fill holes, smooth, split touching, clear border.
 
 Each keeps class, score and geometry, works in 2-D and 3-D, and takes segments that overlap as well: these are
 treated one by one, while segments that do not overlap never come to overlap.
@@ -28,7 +28,9 @@ class DropSmall(SegmentStep):
 
     min_area_px: int = Field(20, ge=1, description="Segments with fewer pixels are dropped.")
     min_area: float | None = Field(
-        None, gt=0, description="Smaller segments are dropped too: in the spacing's unit squared (cubed for a volume)."
+        None,
+        gt=0,
+        description="Smaller segments are dropped too: in the spacing's unit squared (cubed for a volume).",
     )
 
     def apply(self, segmentation: Segmentation) -> Segmentation:
@@ -38,7 +40,9 @@ class DropSmall(SegmentStep):
         if self.min_area is not None:
             spacing = segmentation.geometry.spacing
             if spacing is None:
-                raise InputError("min_area needs a known spacing; give one (--spacing 0.5um) or use min_area_px")
+                raise InputError(
+                    "min_area needs a known spacing; give one (--spacing 0.5um) or use min_area_px"
+                )
             kept &= areas * np.prod(spacing) >= self.min_area
         return segmentation[kept]
 
@@ -93,16 +97,23 @@ class FillHoles(SegmentStep):
 
 
 class Smooth(SegmentStep):
-    """Smoother outlines: every pixel goes to the segment, or the ground, with the most Gaussian weight around it.
+    """Smoother outlines: a pixel goes to the segment, or ground, with the most Gaussian weight around it.
 
-    Details thinner than about ``sigma_px`` go; a segment left without a pixel is dropped. Where segments touch,
-    their common border is smoothed and no gap opens. Outlines at the image's edge stay there.
+    Details thinner than about ``sigma_px`` go; a segment left without a pixel is dropped. Where segments
+    touch, their common border is smoothed and no gap opens. Outlines at the image's edge stay there.
     """
 
     name: ClassVar[str] = "smooth"
-    source: ClassVar[str] = "Merriman, Bence and Osher, Motion of multiple junctions, J. Comput. Phys. 112 (1994)"
+    source: ClassVar[str] = (
+        "Merriman, Bence and Osher, Motion of multiple junctions, J. Comput. Phys. 112 (1994)"
+    )
 
-    sigma_px: float = Field(1.5, gt=0, le=100, description="Standard deviation of the Gaussian weight, in pixels.")
+    sigma_px: float = Field(
+        1.5,
+        gt=0,
+        le=100,
+        description="Standard deviation of the Gaussian weight, in pixels.",
+    )
 
     def apply(self, segmentation: Segmentation) -> Segmentation:
         """The segments with smoothed outlines."""
@@ -134,12 +145,17 @@ class Smooth(SegmentStep):
         if crop.size == 0:
             return crop, place
         before = [min(self._reach, part.start) for part in place]
-        after = [min(self._reach, length - part.stop) for part, length in zip(place, segmentation.shape, strict=True)]
-        wide = tuple(slice(part.start - b, part.stop + a) for part, b, a in zip(place, before, after, strict=True))
+        after = [
+            min(self._reach, length - part.stop)
+            for part, length in zip(place, segmentation.shape, strict=True)
+        ]
+        wide = tuple(
+            slice(part.start - b, part.stop + a) for part, b, a in zip(place, before, after, strict=True)
+        )
         return np.pad(crop, list(zip(before, after, strict=True))), wide
 
     def _weight(self, mask: np.ndarray) -> np.ndarray:
-        """Gaussian weight of a mask around each pixel, 0..1 float32; the outermost pixels are repeated outwards."""
+        """Gaussian weight of a mask around each pixel, (*S,) float32; edge pixels are repeated outwards."""
         weight = mask.astype(np.float32)
         if mask.size == 0:
             return weight
@@ -156,10 +172,11 @@ class Smooth(SegmentStep):
 class SplitTouching(SegmentStep):
     """Segments that are several round objects grown together are cut at the necks between them.
 
-    The distance to the outside is a landscape with one hill per object; hills that rise less than ``min_depth_px``
-    above the pass to a higher one are none of their own, and a watershed cuts at the passes. Pieces have the class
-    and score of the segment they come from. Parts of a segment that do not touch, not even by a corner, become
-    segments of their own. Distances are in pixels, of the finest axis where the spacing differs by axis.
+    The distance to the outside is a landscape with one hill per object; hills that rise less than
+    ``min_depth_px`` above the pass to a higher one are none of their own, and a watershed cuts at the passes.
+    Pieces have the class and score of the segment they come from. Parts of a segment that do not touch, not
+    even by a corner, become segments of their own. Distances are in pixels, of the finest axis where the
+    spacing differs by axis.
     """
 
     name: ClassVar[str] = "split-touching"
@@ -169,7 +186,10 @@ class SplitTouching(SegmentStep):
     )
 
     min_depth_px: float = Field(
-        1.0, gt=0, le=1000, description="Least rise of a hill of the distance above the pass beside it, in pixels."
+        1.0,
+        gt=0,
+        le=1000,
+        description="Least rise of a hill of the distance above the pass beside it, in pixels.",
     )
 
     def apply(self, segmentation: Segmentation) -> Segmentation:
@@ -192,7 +212,8 @@ class SplitTouching(SegmentStep):
         if crop.size == 0 or crop.all():
             return [crop]
         footprint = np.ones((3,) * crop.ndim, bool)
-        height = self._distance(crop, segmentation)
+        # Outside lies below every hill, lowered or not, so that parts that do not touch keep a hill each.
+        height = np.where(crop, self._distance(crop, segmentation), -2 * self.min_depth_px)
         lowered = reconstruction(height - self.min_depth_px, height, footprint=footprint)
         hills = local_maxima(lowered, footprint) & crop
         markers, count = ndimage.label(hills, footprint)
@@ -203,17 +224,12 @@ class SplitTouching(SegmentStep):
 
     def _distance(self, crop: np.ndarray, segmentation: Segmentation) -> np.ndarray:
         """Distance of each pixel of a crop to the nearest one outside, beyond the crop included, float64."""
-        padded = np.pad(crop, 1)
-        spacing = segmentation.geometry.spacing
-        inner = (slice(1, -1),) * crop.ndim
-        if crop.ndim == 2 and (spacing is None or len(set(spacing)) == 1):
-            import cv2
-
-            return cv2.distanceTransform(padded.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[inner].astype(float)
+        # Not OpenCV's: its exact distances (5.0) differ in the last bit from call to call; that moves markers
         from scipy import ndimage
 
+        spacing = segmentation.geometry.spacing
         sampling = None if spacing is None else np.array(spacing) / min(spacing)
-        return ndimage.distance_transform_edt(padded, sampling)[inner]
+        return ndimage.distance_transform_edt(np.pad(crop, 1), sampling)[(slice(1, -1),) * crop.ndim]
 
 
 class ClearBorder(SegmentStep):
@@ -225,7 +241,11 @@ class ClearBorder(SegmentStep):
     name: ClassVar[str] = "clear-border"
     source: ClassVar[str] = "Soille, Morphological Image Analysis, 2nd ed. (2003), section 6.3"
 
-    margin_px: int = Field(0, ge=0, description="Segments this many pixels from the border or nearer are dropped.")
+    margin_px: int = Field(
+        0,
+        ge=0,
+        description="Segments this many pixels from the border or nearer are dropped.",
+    )
 
     def apply(self, segmentation: Segmentation) -> Segmentation:
         """The segments that lie wholly inside."""
@@ -250,7 +270,7 @@ def _from_labels(like: Segmentation, labels: np.ndarray) -> Segmentation:
 def _from_crops(
     like: Segmentation, crops: Sequence[tuple[np.ndarray, Place]], parents: Sequence[int] | None = None
 ) -> Segmentation:
-    """One segment per mask and the place of its box, with the class and score of ``parents`` (0-based) in ``like``."""
+    """One segment per mask and place of its box; class and score of its parent (0-based) in ``like``."""
     index = index_array(int(np.prod(like.shape))).dtype
     parts = []
     for crop, place in crops:

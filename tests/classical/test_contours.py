@@ -1,0 +1,112 @@
+"""Active contours: on shapes one can see, and against scikit-image's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage import data, segmentation
+
+from smalti.classical.contours import ChanVese, GeodesicContour, chan_vese_phase
+from smalti.errors import InputError
+from smalti.image import Image
+from smalti.segmenter import Prompts
+
+
+def disks() -> np.ndarray:
+    y, x = np.indices((70, 110))
+    return np.where((y - 35) ** 2 + (x - 30) ** 2 < 15**2, 1, 0) + np.where(
+        (y - 30) ** 2 + (x - 80) ** 2 < 18**2, 2, 0
+    )
+
+
+def noisy(truth: np.ndarray) -> Image:
+    rng = np.random.default_rng(0)
+    return Image.from_array(((truth > 0) * 120 + rng.integers(20, 60, truth.shape)).astype(np.uint8))
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    return (one & other).sum() / (one | other).sum()
+
+
+@pytest.mark.parametrize("polarity", ["bright", "dark"])
+def test_two_phases_of_a_noisy_image(polarity):
+    truth = disks()
+    image = noisy(truth)
+    if polarity == "dark":
+        image = Image(255 - image.pixels)
+    found = ChanVese(polarity=polarity).predict(image)
+    assert len(found) == 2
+    assert iou(found.labels > 0, truth > 0) > 0.97
+
+
+def test_smoothness_swallows_specks():
+    plane = np.zeros((40, 40), np.uint8)
+    plane[10:30, 10:30] = 200
+    plane[3, 3] = 200
+    assert len(ChanVese(smoothness=0.5).predict(Image.from_array(plane))) == 1
+
+
+def test_phases_are_scikit_images_when_values_fill_the_scale():
+    photo = data.camera()[::4, ::4].astype(float)
+    photo = (photo - photo.min()) / (photo.max() - photo.min())
+    theirs = segmentation.chan_vese(photo, mu=0.2, max_num_iter=30, tol=1e-3)
+    assert np.array_equal(chan_vese_phase(photo, 0.2, 30, 1e-3), theirs)
+
+
+def test_contrast_counts_on_the_full_scale():
+    """The cost of a contour is weighed against the step itself, so a step of 2 of 255 is not worth one."""
+    rng = np.random.default_rng(0)
+    plane = rng.integers(100, 103, (30, 30)).astype(np.uint8)
+    many = ChanVese(smoothness=1e-5).predict(Image.from_array(plane))
+    few = ChanVese(smoothness=0.1).predict(Image.from_array(plane))
+    assert len(few) < len(many)
+
+
+def test_the_border_shrinks_onto_all_objects():
+    truth = disks()
+    found = GeodesicContour().predict(noisy(truth))
+    assert len(found) == 2
+    assert iou(found.labels > 0, truth > 0) > 0.85
+
+
+def test_each_box_shrinks_onto_its_object():
+    truth = disks()
+    found = GeodesicContour().predict(noisy(truth), Prompts(boxes=[[14, 8, 56, 52], [6, 56, 54, 104]]))
+    assert [iou(found.mask(k), truth == k) > 0.85 for k in (1, 2)] == [True, True]
+
+
+def test_scribbles_grow_to_the_edges_around_them():
+    truth = disks()
+    scribbles = np.zeros(truth.shape, int)
+    scribbles[33:38, 28:33] = 1
+    scribbles[28:33, 78:83] = 2
+    found = GeodesicContour().predict(noisy(truth), Prompts(scribbles=scribbles))
+    assert [iou(found.mask(k), truth == k) > 0.85 for k in (1, 2)] == [True, True]
+
+
+def test_a_box_with_nothing_in_it_gives_no_segment():
+    flat = Image.from_array(np.zeros((30, 30), np.uint8))
+    assert len(GeodesicContour().predict(flat, Prompts(boxes=[[5, 5, 20, 20]]))) == 0
+    assert len(GeodesicContour().predict(flat)) == 0
+
+
+@pytest.mark.parametrize("smoothing", [1, 2, 3])
+def test_same_result_whatever_ran_before(smoothing):
+    """scikit-image's smoothing alternates between two orders across calls."""
+    image = noisy(disks())
+    method = GeodesicContour(smoothing=smoothing, rounds=14)
+    first = method.predict(image)
+    segmentation.morphological_geodesic_active_contour(np.ones((9, 9)), 1, threshold=0.5)
+    assert method.predict(image) == first
+
+
+def test_rounds_come_in_pairs():
+    with pytest.raises(InputError, match="multiple of 2"):
+        GeodesicContour.make({"rounds": 3})
+
+
+def test_a_ball_in_a_volume():
+    z, y, x = np.indices((30, 30, 30))
+    ball = (z - 15) ** 2 + (y - 15) ** 2 + (x - 15) ** 2 < 8**2
+    found = GeodesicContour(sigma_px=1).predict(Image.from_array(ball.astype(np.uint8) * 200, ndim=3))
+    assert iou(found.labels > 0, ball) > 0.8
