@@ -1,4 +1,4 @@
-"""What every test may ask for, and how the test processes are kept apart."""
+"""What every test may ask for, and how properties are tried."""
 
 from __future__ import annotations
 
@@ -11,15 +11,6 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
-
-# Compiled code is cached by numba, which is safe for one writer only: two processes that compile the same
-# function for different types at the same moment choose the same file name (numba.core.caching.IndexDataCacheFile:
-# index and code are each replaced whole, but not together), and the index then points to the other one's code.
-# So each pytest-xdist worker, with all processes that its tests start, has a cache of its own. Set before
-# anything imports numba.
-WORKER = os.environ.get("PYTEST_XDIST_WORKER")
-if WORKER:
-    os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".numba_cache" / WORKER)
 
 # No deadline: the first example of a property compiles. Where CI is set the examples are the same every time.
 settings.register_profile("local", deadline=None, max_examples=40, print_blob=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage import data, segmentation
 
-from smalti.classical.flooding import watershed
+from smalti.classical.flooding import distance_markers, edge_distance
 from smalti.classical.watershed import (
     GradientWatershed,
     Watershed,
@@ -101,18 +101,17 @@ def test_small_objects_are_dropped():
 
 def test_parting_agrees_with_scikit_image_from_the_same_markers():
     mask = data.coins() > 110
-    distance = edge_distance(mask)
-    markers = np.where(mask, depth_markers(distance, 2), 0)
-    theirs = segmentation.watershed(-distance, markers, mask=mask)
-    ours = watershed(-distance, markers, mask)
+    theirs = segmentation.watershed(-edge_distance(mask), distance_markers(mask, 2), mask=mask)
     # Where two floods meet at one height the order of the queue decides; nothing else may differ.
-    assert (ours != theirs).mean() < 1e-3
+    assert (part_touching(mask, 2) != theirs).mean() < 1e-3
 
 
-def test_depth_markers_of_hills_by_eye():
-    hills = np.array([[0, 3, 2, 5, 0, 4, 4, 0]])
-    assert depth_markers(hills, 0.5).tolist() == [[0, 1, 0, 2, 0, 3, 3, 0]]
-    assert depth_markers(hills, 1.5).tolist() == [[0, 0, 0, 1, 0, 2, 2, 0]]
+def test_corners_count_in_the_plane_as_much_as_they_can():
+    squares = Image.from_array(np.kron(np.eye(2, dtype=np.uint8), np.ones((4, 4), np.uint8)) * 200)
+    counts = [
+        len(Watershed(sigma_px=0, min_depth_px=9, connectivity=steps).predict(squares)) for steps in (1, 2, 3)
+    ]
+    assert counts == [2, 1, 1]
 
 
 def test_gradient_basins_without_prompts_are_the_flat_places():

@@ -109,9 +109,10 @@ def _contracted(pairs: np.ndarray, joined: np.ndarray) -> np.ndarray:
 
 
 def _renumbered(group: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """``labels`` by their groups, numbered from 1 without gaps, in the order of each group's first label."""
-    present = np.unique(labels)
-    numbers = np.zeros(len(group), np.int32)
-    _, first, place = np.unique(group[present], return_index=True, return_inverse=True)
-    numbers[present] = np.argsort(np.argsort(first))[place] + 1
-    return numbers[labels]
+    """``labels`` by their groups, numbered from 1 without gaps, in the order of each group's first pixel."""
+    flat = group[labels].reshape(-1)
+    first = np.full(len(group), flat.size)
+    first[flat[::-1]] = np.arange(flat.size)[::-1]  # of several values for one place the last stays
+    numbers = np.empty(len(group), np.int32)
+    numbers[np.argsort(first)] = np.arange(1, len(group) + 1)
+    return numbers[flat].reshape(labels.shape)

@@ -102,8 +102,9 @@ class FloodFill(Method):
         """Mask (*S,) of what the ``marked`` pixels reach."""
         if not marked.any():
             return marked
-        low = values[marked].min(axis=0) - self.tolerance
-        high = values[marked].max(axis=0) + self.tolerance
+        tolerance = self.tolerance + 1e-9  # 20 / 255 is to hold for a difference of 20 however it is rounded
+        low = values[marked].min(axis=0) - tolerance
+        high = values[marked].max(axis=0) + tolerance
         labels = pieces(((values >= low) & (values <= high)).all(axis=-1), self.connectivity)
         reached = np.zeros(labels.max() + 1, bool)
         reached[labels[marked]] = True

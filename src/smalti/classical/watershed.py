@@ -11,38 +11,10 @@ from ..image import Image
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
 from .adjacency import REGION
-from .flooding import watershed
+from .flooding import depth_markers, distance_markers, edge_distance, watershed
 from .grey import check_ndim, full_scale, grey_plane, pieces
 from .markers import given_prompts, segment_markers
 from .threshold import Foreground, otsu_threshold
-
-
-def depth_markers(height: np.ndarray, min_depth: float, connectivity: int = 1) -> np.ndarray:
-    """Marker of every peak of ``height`` (*S,) that is parted from each higher one by a valley this deep.
-
-    The h-maxima of mathematical morphology (Soille 2003, section 6.3.3), numbered 1..N in scan order, (*S,) int32.
-    """
-    from skimage.morphology import local_maxima, reconstruction
-
-    height = height.astype(np.float64)
-    footprint = _footprint(height.ndim, connectivity)
-    lowered = reconstruction(height - min_depth, height, footprint=footprint)
-    return pieces(local_maxima(lowered, footprint=footprint, allow_borders=True).astype(bool), connectivity)
-
-
-def _footprint(ndim: int, connectivity: int) -> np.ndarray:
-    from scipy.ndimage import generate_binary_structure
-
-    return generate_binary_structure(ndim, min(connectivity, ndim))
-
-
-def edge_distance(mask: np.ndarray) -> np.ndarray:
-    """Euclidean distance in pixels of each pixel of ``mask`` (*S,) from the nearest one outside, 0 outside."""
-    from scipy.ndimage import distance_transform_edt
-
-    if mask.all():
-        return np.ones(mask.shape)
-    return distance_transform_edt(mask)
 
 
 class Watershed(Foreground):
@@ -102,9 +74,9 @@ class Watershed(Foreground):
 
 def part_touching(mask: np.ndarray, min_depth_px: float, connectivity: int = 1) -> np.ndarray:
     """Objects of ``mask`` (*S,), those that touch parted at their necks, numbered from 1, (*S,) int32."""
-    distance = edge_distance(mask)
-    markers = np.where(mask, depth_markers(distance, min_depth_px, connectivity), 0)
-    return watershed(-distance, markers, mask, connectivity)
+    connectivity = min(connectivity, mask.ndim)
+    markers = distance_markers(mask, min_depth_px, connectivity=connectivity)
+    return watershed(-edge_distance(mask), markers, mask, connectivity)
 
 
 class GradientWatershed(Method):
@@ -145,10 +117,11 @@ class GradientWatershed(Method):
         given = given_prompts(self, image, prompts)
         plane = full_scale(grey_plane(image, self.channel))
         gradient = gaussian_gradient_magnitude(plane, self.sigma_px, mode="nearest")
+        connectivity = min(self.connectivity, image.ndim)
         if given is None:
-            markers = depth_markers(-gradient, self.min_depth, self.connectivity)
-            labels = watershed(gradient, markers, None, self.connectivity)
+            markers = depth_markers(-gradient, self.min_depth, connectivity=connectivity)
+            labels = watershed(gradient, markers, connectivity=connectivity)
             return Segmentation.from_labels(labels, classes=REGION, geometry=image.geometry)
         markers, background = segment_markers(given, image.shape)
-        labels = watershed(gradient, markers, None, self.connectivity)
+        labels = watershed(gradient, markers, connectivity=connectivity)
         return Segmentation.from_labels(np.where(labels == background, 0, labels), geometry=image.geometry)

@@ -88,17 +88,27 @@ def find_runs(labels, width, num_segments, index):
 
 @compiled
 def _next_pixel(pixels, words, wanted, begin, end):
-    """First pixel of ``begin:end`` that equals ``wanted``, or ``end``; skips eight pixels at a time."""
+    """First pixel of ``begin:end`` that equals ``wanted``, or ``end``; skips 64 pixels, then eight at a time."""
     other = ZEROS if wanted else ONES
     pixel = begin
-    while pixel < end:
-        if pixel % 8 == 0 and pixel + 8 <= end and words[pixel // 8] == other:
-            pixel += 8
-        elif pixels[pixel] == wanted:
+    while pixel < min(end, (begin + 7) // 8 * 8):
+        if pixels[pixel] == wanted:
             return pixel
-        else:
-            pixel += 1
-    return end
+        pixel += 1
+    word = pixel // 8
+    while word + 8 <= end // 8:
+        same = words[word] ^ other
+        for ahead in range(1, 8):
+            same |= words[word + ahead] ^ other
+        if same != ZEROS:
+            break
+        word += 8
+    while word < end // 8 and words[word] == other:
+        word += 1
+    pixel = max(pixel, 8 * word)
+    while pixel < end and pixels[pixel] != wanted:
+        pixel += 1
+    return pixel
 
 
 @compiled
@@ -112,19 +122,18 @@ def find_mask_runs(pixels, words, num_masks, width, index):
     found = 0
     for mask in range(num_masks):
         base = mask * size
-        for row in range(base, base + size, width):
-            end = row + width
-            pixel = _next_pixel(pixels, words, 1, row, end)
-            while pixel < end:
-                stop = _next_pixel(pixels, words, 0, pixel, end)
-                if found == capacity:
-                    capacity *= 2
-                    starts = np.concatenate((starts, np.empty_like(starts)))
-                    stops = np.concatenate((stops, np.empty_like(stops)))
-                starts[found] = pixel - base
-                stops[found] = stop - base
-                found += 1
-                pixel = _next_pixel(pixels, words, 1, stop, end)
+        pixel = _next_pixel(pixels, words, 1, base, base + size)  # empty rows are passed over in one go
+        while pixel < base + size:
+            row_end = base + ((pixel - base) // width + 1) * width
+            stop = _next_pixel(pixels, words, 0, pixel, row_end)
+            if found == capacity:
+                capacity *= 2
+                starts = np.concatenate((starts, np.empty_like(starts)))
+                stops = np.concatenate((stops, np.empty_like(stops)))
+            starts[found] = pixel - base
+            stops[found] = stop - base
+            found += 1
+            pixel = _next_pixel(pixels, words, 1, stop, base + size)
         offsets[mask + 1] = found
     return offsets, starts[:found].copy(), stops[:found].copy()
 

@@ -281,40 +281,50 @@ def flood(state, queue, first, offsets, markers, row_start):
 
 
 @compiled
-def _root(parent, place):
-    """Lowest pixel of the basin ``place`` is in; halves the way there."""
+def _summit(parent, place):
+    """Highest pixel of the hill ``place`` is on; halves the way there for those who come after."""
     while parent[place] != place:
         parent[place] = parent[parent[place]]
-        place = parent[place]
+        place = np.int64(parent[place])
     return place
 
 
 @compiled
-def find_basins(elevation, queue, offsets, depth, parent, kept):
-    """Set ``kept`` at the lowest pixel of every basin at least ``depth`` deep, and leave in ``parent`` who joined whom.
+def find_summits(height, queue, offsets, min_depth, parent, kept):
+    """Set ``kept`` at the highest pixel of every hill that rises more than ``min_depth`` above its last pass.
 
-    ``elevation`` is flat and padded, ``queue`` its places from low to high. ``parent`` holds its own size everywhere
-    at first. A basin ends where it meets one with a lower bottom; its depth is that pass above its own bottom.
+    ``height`` is flat and padded, ``queue`` its places from high to low. Hills grow downwards; where two meet, the
+    lower one ends and joins the other, of equal ones the later in scan order. ``parent`` (-1 everywhere at first)
+    is left as the forest of who joined whom, which has one root for every connected piece.
     """
-    absent = parent.size
     for place in queue:
-        height = elevation[place]
-        home = np.int64(absent)
+        level = float(height[place])
+        home = np.int64(-1)
         for offset in offsets:
             neighbor = np.uint64(place) + offset
-            if parent[neighbor] == absent:
+            if parent[neighbor] < 0:
                 continue
-            other = np.int64(_root(parent, np.int64(neighbor)))
-            if home == absent:
+            other = _summit(parent, np.int64(neighbor))
+            if home < 0:
                 home = other
             elif other != home:
-                if elevation[other] < elevation[home] or (elevation[other] == elevation[home] and other < home):
+                if height[other] > height[home] or (height[other] == height[home] and other < home):
                     home, other = other, home
-                climb = height - elevation[other]
-                if climb >= depth and climb > 0:
+                if float(height[other]) - level > min_depth:
                     kept[other] = True
                 parent[other] = home
-        parent[place] = place if home == absent else home
+        if home < 0:
+            home = np.int64(place)
+        parent[place] = home
     for place in queue:
         if parent[place] == place:
             kept[place] = True
+
+
+@compiled
+def find_pieces(parent, places):
+    """The root of the tree of ``parent`` that each of the ``places`` is in."""
+    roots = np.empty(places.size, np.int64)
+    for k in range(places.size):
+        roots[k] = _summit(parent, np.int64(places[k]))
+    return roots

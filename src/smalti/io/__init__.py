@@ -1,38 +1,78 @@
-"""Reading and writing files. A format is one line in ``READERS``; its library is loaded when first used."""
+"""Images, label maps and segments in and out of files. Each family of formats is loaded when first used."""
 
 from __future__ import annotations
 
 import os
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from ..errors import ReadError
 from ..image import Image
+from .source import Source, opened, peek, signature, unreadable
 
-READERS: dict[str, str] = {
-    ".bmp": "raster:read_image",
-    ".gif": "raster:read_image",
-    ".jpeg": "raster:read_image",
-    ".jpg": "raster:read_image",
-    ".npy": "raster:read_image",
-    ".png": "raster:read_image",
-    ".tif": "raster:read_image",
-    ".tiff": "raster:read_image",
-    ".webp": "raster:read_image",
+_RASTER = "smalti.io.raster:read_image"
+
+FORMATS: dict[str, str] = {
+    ".png": _RASTER,
+    ".jpg": _RASTER,
+    ".jpeg": _RASTER,
+    ".webp": _RASTER,
+    ".bmp": _RASTER,
+    ".gif": _RASTER,
+    ".tif": _RASTER,
+    ".tiff": _RASTER,
+    ".npy": _RASTER,
 }
-"""Suffix to the ``module:function`` of this room that reads it."""
+"""Suffix of a file name -> ``module:function`` that reads it: ``function(source, **options) -> Image``."""
 
-IMAGE_SUFFIXES = frozenset(READERS)
+IMAGE_SUFFIXES = tuple(FORMATS)
+"""The suffixes taken for images when a folder is read."""
 
-Source = str | os.PathLike[str] | bytes | IO[bytes]
+_BY_NAME = {
+    "read_image": "raster",
+    "write_image": "encode",
+    "read_labels": "labels",
+    "read_labels_and_geometry": "labels",
+    "write_labels": "labels",
+    "replacing": "writing",
+}
+
+__all__ = ["FORMATS", "IMAGE_SUFFIXES", "read", *_BY_NAME]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _BY_NAME:
+        return getattr(import_module(f"{__name__}.{_BY_NAME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def read(source: Source, **options: Any) -> Image:
-    """The image of a path, bytes or open binary file, in the dtype it was stored in.
+    """The image in a file, of whichever family its suffix names; without a known suffix its first bytes decide.
 
-    The reader is chosen by suffix; raster formats are recognised by their first bytes, whatever they are called.
-    ``options`` go to the reader, see ``raster.read_image``. Raises ``ReadError``.
+    ``options`` go to the family's reader (for rasters see ``read_image``: ``page``, ``max_pixels``, ``spacing``).
+    Raises ``ReadError`` for a file that is missing, empty, damaged, too large or of no known format.
     """
-    suffix = Path(source).suffix.lower() if isinstance(source, str | os.PathLike) else ""
-    module, _, function = READERS.get(suffix, "raster:read_image").partition(":")
-    return getattr(import_module(f"{__name__}.{module}"), function)(source, **options)
+    reader = _by_suffix(source)
+    if reader is None:
+        with opened(source) as (file, name):
+            head = peek(file)
+            reader = FORMATS.get(f".{signature(head)}")
+            if reader is None:
+                raise unreadable(name, head)
+            return _load(reader)(file, **options)
+    return _load(reader)(source, **options)
+
+
+def _by_suffix(source: Source) -> str | None:
+    """The reader for the longest known suffix of a path: ``.nii.gz`` is tried before ``.gz``."""
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    suffixes = Path(source).suffixes
+    names = ("".join(suffixes[start:]).lower() for start in range(len(suffixes)))
+    return next((FORMATS[name] for name in names if name in FORMATS), None)
+
+
+def _load(reader: str) -> Any:
+    module, _, function = reader.partition(":")
+    return getattr(import_module(module), function)

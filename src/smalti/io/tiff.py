@@ -1,0 +1,414 @@
+"""TIFF: pages, volumes, palettes and the spacing in its tags; read and written through tifffile.
+
+tifffile decodes what Python itself can (no compression, deflate, PackBits, LZMA). LZW, JPEG, CCITT and the like are
+left to libtiff, as Pillow and OpenCV carry it, page by page, and checked against the type the tags promise.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import re
+import struct
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+from xml.etree import ElementTree
+
+import numpy as np
+
+from ..errors import ReadError
+from ..geometry import UNKNOWN, Geometry
+from ..image import Image
+from .source import check_pixels, damaged
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPage
+
+    from .raster import Decoded, Request
+
+_log = logging.getLogger(__name__)
+
+# a length unit as ImageJ and OME write it -> ours
+_UNITS = {
+    "nm": "nm",
+    "um": "um",
+    "µm": "um",  # micro sign
+    "μm": "um",  # Greek mu
+    "\\u00b5m": "um",  # ImageJ's escape
+    "micron": "um",
+    "microns": "um",
+    "micrometer": "um",
+    "mm": "mm",
+    "cm": "cm",
+    "m": "m",
+    "km": "km",
+    "in": "inch",
+    "inch": "inch",
+}
+_MICROMETRES = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "km": 1e9, "inch": 25400.0}
+_SCREEN_DPI = (1.0, 72.0, 96.0)  # what software writes into the inch tags when it knows nothing
+_STACKED, _COLORED = "ZQI", "CS"
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
+
+
+def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
+    """One page, or all pages as a volume. Raises ``ReadError`` for pages that make neither."""
+    import tifffile
+
+    from .raster import Decoded, _oriented
+
+    name = request.name
+    check_whole(file, name)
+    file.seek(0)
+    try:
+        with _quiet(), tifffile.TiffFile(file, name=name) as tif:
+            values, axes, page = _values(tif, file, request)
+            pixels, axes = _arranged(values, axes, name, len(tif.pages))
+            channels: tuple[str, ...] = ()
+            if not request.stored:
+                pixels = _as_seen(pixels, page, request)
+                channels = _channels(pixels.shape[-1], page, axes)
+            geometry = _geometry(tif, page, pixels.ndim - 1)
+            orientation = page.tags.valueof(274, 1)
+    except (ReadError, MemoryError):
+        raise
+    except Exception as error:  # tifffile raises whatever a broken tag leads to
+        raise damaged(name, "TIFF", str(error).splitlines()[0] or type(error).__name__) from error
+    if orientation in range(2, 9) and pixels.ndim == 3:
+        pixels = _oriented(pixels, orientation)
+        if orientation >= 5 and geometry.spacing is not None:
+            geometry = Geometry(geometry.spacing[::-1], geometry.unit)
+    return Decoded(pixels, channels, geometry)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """tifffile reports oddities to its logger, which prints when nobody has set logging up: ours takes them."""
+    logger = logging.getLogger("tifffile")
+    forward = _Forward()
+    logger.addHandler(forward)
+    try:
+        yield
+    finally:
+        logger.removeHandler(forward)
+
+
+class _Forward(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.debug("tifffile: %s", record.getMessage())
+
+
+# from pages to values
+
+
+def _values(tif: TiffFile, file: BinaryIO, request: Request) -> tuple[np.ndarray, str, TiffPage]:
+    """The values wanted, a letter for each of their axes, and the (first) page they come from."""
+    name, count = request.name, len(tif.pages)
+    if count == 0:
+        raise damaged(name, "TIFF", "it has no page")
+    if request.page is not None:
+        if not 0 <= request.page < count:
+            raise ReadError(
+                f"page {request.page} of {name} was wanted, it has {count}; pages count from 0 to {count - 1}"
+            )
+        page = tif.pages[request.page].aspage()
+        _check(page.shape, page.axes, page.dtype, request)
+        return _page_values(page, request.page, file, name), page.axes, page
+    whole = [series for series in tif.series if not series.keyframe.is_reduced]  # previews do not count
+    if len(whole) != 1:
+        sizes = ", ".join("x".join(map(str, series.shape)) for series in whole[:4])
+        raise ReadError(
+            f"{name} has pages of different sizes or types ({sizes}{', ...' if len(whole) > 4 else ''}); "
+            f"read one with page=0 to page={count - 1}"
+        )
+    series = whole[0]
+    page = series.keyframe.aspage()
+    _check(series.shape, series.axes, series.dtype, request)
+    _arranged(np.broadcast_to(np.uint8(0), series.shape), series.axes, name, count)  # refused before it is read
+    if any(part is None for part in series.pages):
+        raise ReadError(f"{name} is one of several files of an OME set, which do not open together; read page=0")
+    try:
+        return series.asarray(), series.axes, page
+    except (ValueError, ImportError) as error:
+        _log.debug("%s: page by page with libtiff: %s", name, error)
+        pages = [_page_values(part, index, file, name) for index, part in enumerate(series.pages)]
+        return np.stack(pages).reshape(series.shape), series.axes, page
+
+
+def _check(shape: tuple[int, ...], axes: str, dtype: np.dtype | None, request: Request) -> None:
+    """Refuse what is too large or has no place in an image, from the tags alone."""
+    colors = math.prod(length for length, axis in zip(shape, axes, strict=True) if axis in _COLORED)
+    spatial = [length for length, axis in zip(shape, axes, strict=True) if axis not in _COLORED]
+    check_pixels(request.name, spatial, request.max_pixels, colors)
+    if dtype is None or dtype.kind not in "buif":
+        raise ReadError(
+            f"{request.name} holds {dtype or 'values of no known type'}, wanted bool, integers or floats; "
+            "save its real part or magnitude"
+        )
+
+
+def _page_values(page: Any, index: int, file: BinaryIO, name: str) -> np.ndarray:
+    """Values of one page as stored, by libtiff where tifffile has no decoder for its compression."""
+    try:
+        return page.asarray()
+    except (ValueError, ImportError) as error:
+        reason = str(error)
+    page = page.aspage()
+    values = None
+    if page.bitspersample in (1, 8) and page.dtype.kind in "bu":
+        values = _by_pillow(page, index, file)
+    elif page.bitspersample in (8, 16, 32, 64):
+        values = _by_opencv(index, file)
+    if values is None or values.dtype != page.dtype or values.shape != page.shape:
+        raise ReadError(
+            f"{name} is compressed in a way that cannot be read here ({page.compression.name}, "
+            f"{page.samplesperpixel} x {page.bitspersample} bits: {reason.splitlines()[0]}); "
+            "save it uncompressed or with deflate"
+        )
+    return values
+
+
+def _by_pillow(page: Any, index: int, file: BinaryIO) -> np.ndarray | None:
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    file.seek(0)
+    try:
+        picture = TiffImageFile(io.BytesIO(file.read()))
+        picture.seek(index)
+        values = np.array(picture)
+    except (OSError, SyntaxError, ValueError, EOFError, KeyError, struct.error):
+        return None
+    inverted = picture.mode in ("1", "L") and page.photometric == _WHITE_IS_ZERO  # Pillow shows, we store
+    return np.invert(values) if inverted else values
+
+
+def _by_opencv(index: int, file: BinaryIO) -> np.ndarray | None:
+    import cv2
+
+    file.seek(0)
+    content = np.frombuffer(file.read(), np.uint8)
+    try:
+        read, pages = cv2.imdecodemulti(content, cv2.IMREAD_UNCHANGED, range=(index, index + 1))
+    except cv2.error:
+        return None
+    if not read or len(pages) != 1:
+        return None
+    values = pages[0]
+    if values.ndim == 3:
+        values = values[..., [2, 1, 0, 3][: values.shape[-1]]]
+    return values
+
+
+# from values to an image
+
+
+def _arranged(values: np.ndarray, axes: str, name: str, pages: int) -> tuple[np.ndarray, str]:
+    """The values as (H, W, C) or (D, H, W, C), and the axis letters that were kept."""
+    kept = [
+        index for index, axis in enumerate(axes) if axis in "YX" or values.shape[index] > 1
+    ]  # axes of length 1 say nothing
+    shape = tuple(values.shape[index] for index in kept)
+    letters = "".join(axes[index] for index in kept)
+    stack = [axis for axis in letters if axis in _STACKED]
+    color = [axis for axis in letters if axis in _COLORED]
+    if letters.count("Y") != 1 or letters.count("X") != 1 or len(stack) > 1 or len(color) > 1 or (
+        len(stack) + len(color) + 2 != len(letters)
+    ):
+        lengths = ", ".join(f"{axis}={length}" for axis, length in zip(letters, shape, strict=True))
+        raise ReadError(
+            f"{name} has the axes {lengths}, wanted Y and X with one of Z at most and channels; "
+            f"read one page with page=0 to page={pages - 1}, or split the file"
+        )
+    values = values.reshape(shape)
+    order = [letters.index(axis) for axis in [*stack, "Y", "X", *color]]
+    values = np.ascontiguousarray(values.transpose(order))
+    return (values if color else values[..., np.newaxis]), letters
+
+
+def _as_seen(pixels: np.ndarray, page: Any, request: Request) -> np.ndarray:
+    """Values as the photometric tag says they are seen: palettes looked up, white-is-zero turned, CMYK as RGB."""
+    photometric = page.photometric
+    if photometric == _PALETTE and page.colormap is not None and pixels.shape[-1] == 1:
+        colors = (page.colormap >> 8).astype(np.uint8).T  # 16 bits that repeat 8
+        return colors[pixels[..., 0]]
+    if photometric == _WHITE_IS_ZERO and pixels.dtype.kind in "bu":
+        return np.invert(pixels)
+    if photometric == _SEPARATED and pixels.dtype == np.uint8 and pixels.shape[-1] == 4 and pixels.ndim == 3:
+        from PIL import Image as PillowImage
+
+        return np.array(PillowImage.fromarray(pixels, "CMYK").convert("RGB"))
+    return pixels
+
+
+def _channels(count: int, page: Any, letters: str) -> tuple[str, ...]:
+    """Names by the photometric tag: channels that are not colours are numbered and not called red."""
+    colored = page.photometric in (_RGB, _PALETTE, _SEPARATED, 6) and "C" not in letters
+    alpha = bool(page.extrasamples) and int(page.extrasamples[0]) in (1, 2)
+    if count == 1 or (colored and count <= 4) or (count == 2 and alpha):
+        return ()
+    return tuple(f"channel_{index}" for index in range(count))
+
+
+# spacing
+
+
+def _geometry(tif: TiffFile, page: Any, ndim: int) -> Geometry:
+    """Spacing from OME-XML, else from ImageJ's description, else from the resolution tags of a 2-D image."""
+    try:
+        if tif.is_ome and tif.ome_metadata:
+            return _ome_geometry(tif.ome_metadata, ndim)
+        if tif.is_imagej and tif.imagej_metadata:
+            return _imagej_geometry(tif.imagej_metadata, page, ndim)
+        return _tag_geometry(page) if ndim == 2 else UNKNOWN
+    except (ValueError, TypeError, ZeroDivisionError, ElementTree.ParseError) as error:
+        _log.warning("spacing not understood, taken as unknown: %s", error)
+        return UNKNOWN
+
+
+def _ome_geometry(xml: str, ndim: int) -> Geometry:
+    pixels = next((node for node in ElementTree.fromstring(xml).iter() if node.tag.endswith("}Pixels")), None)
+    if pixels is None:
+        return UNKNOWN
+    lengths = []
+    for axis in "ZYX"[-ndim:]:
+        size = float(pixels.get(f"PhysicalSize{axis}", "nan"))
+        unit = _UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        if unit is None or not (math.isfinite(size) and size > 0):
+            return UNKNOWN
+        lengths.append((size, unit))
+    return _one_unit(lengths)
+
+
+def _imagej_geometry(metadata: Mapping[str, Any], page: Any, ndim: int) -> Geometry:
+    unit = _UNITS.get(str(metadata.get("unit", "")).strip().lower())
+    per_pixel = [_per_pixel(page, tag) for tag in (283, 282)]  # y, x
+    if ndim == 3:
+        per_pixel.insert(0, float(metadata.get("spacing", 0)))
+    if unit is None or not all(math.isfinite(step) and step > 0 for step in per_pixel):
+        return UNKNOWN
+    return Geometry(tuple(per_pixel), unit)
+
+
+def _tag_geometry(page: Any) -> Geometry:
+    """Centimetre and inch tags, in micrometres. No unit is unknown, and so are the dpi of a screen."""
+    unit = {2: "inch", 3: "cm"}.get(int(page.tags.valueof(296, 1)))
+    steps = [_per_pixel(page, tag) for tag in (283, 282)]  # y, x
+    if unit is None or not all(step > 0 for step in steps):
+        return UNKNOWN
+    if unit == "inch" and any(abs(1 / step - dpi) < 0.01 for step in steps for dpi in _SCREEN_DPI):
+        return UNKNOWN
+    # rationals of 32 bits carry nine digits; the rest is noise
+    return Geometry(tuple(float(f"{step * _MICROMETRES[unit]:.9g}") for step in steps), "um")
+
+
+def _per_pixel(page: Any, tag: int) -> float:
+    """Length of a pixel in the unit of the resolution tags; 0 when the tag is missing or 0."""
+    numerator, denominator = page.tags.valueof(tag, (0, 1))
+    return denominator / numerator if numerator else 0.0
+
+
+def _one_unit(lengths: list[tuple[float, str]]) -> Geometry:
+    units = {unit for _, unit in lengths}
+    if len(units) == 1:
+        return Geometry(tuple(size for size, _ in lengths), units.pop())
+    return Geometry(tuple(size * _MICROMETRES[unit] for size, unit in lengths), "um")
+
+
+# whole or cut
+
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+
+
+def check_whole(file: BinaryIO, name: str) -> None:
+    """Raise ``ReadError`` unless every page, tag value, strip and tile lies inside the file.
+
+    Readers stop quietly at the first page they cannot reach, and a volume would come out thinner than it is.
+    """
+    size = file.seek(0, io.SEEK_END)
+
+    def take(offset: int, count: int) -> bytes:
+        if offset + count > size:
+            raise damaged(name, "TIFF", f"it is cut short after {size} bytes, {offset + count} are needed")
+        file.seek(offset)
+        return file.read(count)
+
+    head = take(0, 8)
+    order = "<" if head[:2] == b"II" else ">"
+    big = head[2:4] in (b"+\0", b"\0+")
+    count_format, offset_format, entry_bytes = ("Q", "Q", 20) if big else ("H", "I", 12)
+    count_bytes, offset_bytes = struct.calcsize("=" + count_format), struct.calcsize("=" + offset_format)
+    start = 8 if big else 4
+    (page,) = struct.unpack(order + offset_format, take(start, offset_bytes))
+    seen: set[int] = set()
+    while page:
+        if page in seen:
+            raise damaged(name, "TIFF", "its pages lead in a circle")
+        seen.add(page)
+        (count,) = struct.unpack(order + count_format, take(page, count_bytes))
+        entries = take(page + count_bytes, count * entry_bytes + offset_bytes)
+        found: dict[int, np.ndarray] = {}
+        for position in range(0, count * entry_bytes, entry_bytes):
+            tag, kind, length = struct.unpack_from(f"{order}HH{offset_format}", entries, position)
+            inline = position + 4 + offset_bytes
+            value_bytes = length * _TYPE_BYTES.get(kind, 0)
+            if value_bytes <= offset_bytes:
+                values = entries[inline : inline + value_bytes]
+            else:
+                (at,) = struct.unpack_from(order + offset_format, entries, inline)
+                wanted = tag in (273, 279, 324, 325)
+                take(at + value_bytes, 0)
+                values = take(at, value_bytes) if wanted else b""
+            if tag in (273, 279, 324, 325) and kind in (3, 4, 16):
+                found[tag] = np.frombuffer(values, f"{order}u{_TYPE_BYTES[kind]}").astype(np.uint64)
+        for offsets, lengths in ((273, 279), (324, 325)):
+            if offsets in found and lengths in found and len(found[offsets]) == len(found[lengths]) > 0:
+                take(int((found[offsets] + found[lengths]).max()), 0)
+        (page,) = struct.unpack_from(order + offset_format, entries, count * entry_bytes)
+
+
+# writing
+
+
+def encode_tiff(file: BinaryIO, image: Image) -> None:
+    """Write an image or a label map as a deflated TIFF, a page for each z; 4 GB and more become BigTIFF.
+
+    The spacing of a 2-D image goes into the resolution tags (nine digits, in centimetres), that of a volume into
+    OME-XML, the only place that has z and allows every dtype. Degrees and an affine have no place in either.
+    """
+    import tifffile
+
+    pixels, geometry = image.pixels, image.geometry
+    colored = image.channels[:3] == ("red", "green", "blue") and image.num_channels <= 4
+    axes = "ZYX"[-image.ndim :]
+    if image.num_channels == 1:
+        pixels = pixels[..., 0]
+    else:
+        axes += "S"
+    options: dict[str, Any] = {
+        "photometric": "rgb" if colored and pixels.dtype.kind in "uf" else "minisblack",
+        "compression": "zlib",
+        "compressionargs": {"level": 3},
+        "metadata": {"axes": axes},
+    }
+    if image.num_channels > 1:
+        options["planarconfig"] = "contig"
+        base = 3 if options["photometric"] == "rgb" else 1
+        alpha = image.channels[-1] == "alpha"
+        extra = image.num_channels - base
+        options["extrasamples"] = ["unspecified"] * (extra - alpha) + ["unassalpha"] * alpha
+    if geometry.spacing is not None and geometry.unit in _MICROMETRES:
+        steps = [step * _MICROMETRES[geometry.unit] for step in geometry.spacing]
+        if image.ndim == 2:
+            options["resolution"] = (1e4 / steps[1], 1e4 / steps[0])
+            options["resolutionunit"] = "CENTIMETER"
+        else:
+            options["ome"] = True
+            for axis, step in zip("ZYX", geometry.spacing, strict=True):
+                options["metadata"][f"PhysicalSize{axis}"] = step
+                options["metadata"][f"PhysicalSize{axis}Unit"] = re.sub("^um$", "µm", geometry.unit)
+    with warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")  # about shapes that other programs may take for something else
+        tifffile.imwrite(file, pixels, bigtiff=pixels.nbytes > 2**32 - 2**25, **options)
