@@ -12,7 +12,7 @@ from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
 from .adjacency import REGION
 from .flooding import depth_markers, distance_markers, edge_distance, watershed
-from .grey import check_ndim, full_scale, grey_plane, pieces
+from .grey import check_ndim, full_scale, grey_plane
 from .markers import given_prompts, segment_markers
 from .threshold import Foreground, otsu_threshold
 

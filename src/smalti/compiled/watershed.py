@@ -20,8 +20,7 @@ import numpy as np
 
 from .jit import compiled
 
-DIGIT = 9  # bits a pass of the radix sort; with 11, the places written to no longer fit the first-level cache
-RADIX = 1 << DIGIT
+MAX_DIGIT = 10  # bits a pass of the radix sort; with 11, what it writes to no longer fits the first-level cache
 SHARED = 1  # set in the state of a pixel that shares its level
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
@@ -71,18 +70,22 @@ def masked_keys(bits, mask, row_start, kind):
 @compiled
 def _sort_pairs(pairs, num_bits):
     """``pairs`` (key << 32 | item) in stable ascending order of their keys of ``num_bits`` bits, by radix sort."""
-    digits = (num_bits + DIGIT - 1) // DIGIT
-    counts = np.zeros((digits, RADIX), np.uint32)
-    digit_mask = np.uint64(RADIX - 1)
+    digits = (num_bits + MAX_DIGIT - 1) // MAX_DIGIT
+    if digits == 0:
+        return pairs
+    digit_bits = (num_bits + digits - 1) // digits
+    radix = 1 << digit_bits
+    digit_mask = np.uint64(radix - 1)
+    counts = np.zeros((digits, radix), np.uint32)
     for pair in pairs:
         for digit in range(digits):
-            counts[digit, (pair >> np.uint64(32 + digit * DIGIT)) & digit_mask] += np.uint32(1)
+            counts[digit, (pair >> np.uint64(32 + digit * digit_bits)) & digit_mask] += np.uint32(1)
     others = np.empty_like(pairs)
     for digit in range(digits):
-        shift = np.uint64(32 + digit * DIGIT)
+        shift = np.uint64(32 + digit * digit_bits)
         place = counts[digit]
         total = np.uint32(0)
-        for value in range(RADIX):
+        for value in range(radix):
             number = place[value]
             place[value] = total
             total += number
@@ -96,17 +99,40 @@ def _sort_pairs(pairs, num_bits):
 
 
 @compiled
+def _sort_within(pairs, keys):
+    """Finish the order of ``pairs`` whose items differ in ``keys`` beyond the 32 bits they were sorted by.
+
+    Pairs of equal 32 bits are sorted by insertion, stable. False when there are too many of them for that.
+    """
+    moves = 0
+    for k in range(1, pairs.size):
+        pair = pairs[k]
+        high = pair >> HALF
+        if pairs[k - 1] >> HALF != high:
+            continue
+        key = keys[pair & ITEM]
+        j = k
+        while j > 0 and pairs[j - 1] >> HALF == high and keys[pairs[j - 1] & ITEM] > key:
+            pairs[j] = pairs[j - 1]
+            j -= 1
+        pairs[j] = pair
+        moves += k - j
+        if moves > 2 * pairs.size:
+            return False
+    return True
+
+
+@compiled
 def sort_places(keys, places):
     """The ``places`` in ascending order of their keys, stable, and where each level (distinct key) begins in them.
 
-    Keys are sorted as differences to the lowest, without the zeros they all end in. Those that then span up to
-    32 bits (float32; integers and float32 kept as float64) take one round, others two, lower half first.
+    Keys are sorted as differences to the lowest, without the zeros they all end in. Where that leaves more than 32
+    bits (most float64) the upper 32 are sorted and the few equal ones put in order after; where they are not few
+    (an outlier far from the rest), the lower 32 bits are sorted first and the rest after. ``places`` may be reused.
     """
     number = keys.size
-    queue = np.empty(number, np.uint32)
-    first = np.zeros(number + 1, np.uint32)
     if number == 0:
-        return queue, first
+        return places, np.zeros(1, np.uint32)
     lowest = keys[0]
     for key in keys:
         lowest = min(lowest, key)
@@ -127,31 +153,48 @@ def sort_places(keys, places):
         for k in range(number):
             pairs[k] = ((np.uint64(keys[k] - lowest) >> shift) << HALF) | np.uint64(places[k])
         pairs = _sort_pairs(pairs, num_bits)
-        key = pairs[0] >> HALF
-        for k in range(number):
-            if pairs[k] >> HALF != key:
-                key = pairs[k] >> HALF
-                first[levels] = k
-                levels += 1
+        queue = places
+        queue[0] = pairs[0] & ITEM
+        for k in range(1, number):
+            levels += pairs[k] >> HALF != pairs[k - 1] >> HALF
             queue[k] = pairs[k] & ITEM
+        first = np.empty(levels + 1, np.uint32)
+        level = 0
+        first[0] = 0
+        for k in range(1, number):
+            if pairs[k] >> HALF != pairs[k - 1] >> HALF:
+                level += 1
+                first[level] = k
     else:
+        upper = shift + np.uint64(num_bits - 32)
         for k in range(number):
-            pairs[k] = ((np.uint64(keys[k] - lowest) >> shift) << HALF) | np.uint64(k)
+            pairs[k] = ((np.uint64(keys[k] - lowest) >> upper) << HALF) | np.uint64(k)
         pairs = _sort_pairs(pairs, 32)
-        for k in range(number):
-            item = pairs[k] & ITEM
-            pairs[k] = ((np.uint64(keys[item] - lowest) >> shift) & ~ITEM) | item
-        pairs = _sort_pairs(pairs, num_bits - 32)
+        if not _sort_within(pairs, keys):
+            for k in range(number):
+                pairs[k] = ((np.uint64(keys[k] - lowest) >> shift) << HALF) | np.uint64(k)
+            pairs = _sort_pairs(pairs, 32)
+            for k in range(number):
+                item = pairs[k] & ITEM
+                pairs[k] = ((np.uint64(keys[item] - lowest) >> shift) & ~ITEM) | item
+            pairs = _sort_pairs(pairs, num_bits - 32)
+        queue = np.empty(number, np.uint32)
+        queue[0] = places[pairs[0] & ITEM]
+        begins = np.empty(number, np.uint32)
+        begins[0] = 0
         previous = keys[pairs[0] & ITEM]
-        for k in range(number):
+        for k in range(1, number):
             item = pairs[k] & ITEM
-            if keys[item] != previous:
-                previous = keys[item]
-                first[levels] = k
-                levels += 1
             queue[k] = places[item]
+            key = keys[item]
+            if key != previous:
+                previous = key
+                begins[levels] = k
+                levels += 1
+        first = np.empty(levels + 1, np.uint32)
+        first[:levels] = begins[:levels]
     first[levels] = number
-    return queue, first[: levels + 1]
+    return queue, first
 
 
 @compiled
