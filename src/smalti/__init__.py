@@ -33,8 +33,9 @@ _HOMES = {
     "overlay": "io.draw",
     "predict": "service.actions",
     "read": "io",
-    "read_labels": "io.raster",
-    "write_labels": "io.raster",
+    "read_labels": "io.labels",
+    "write_image": "io.encode",
+    "write_labels": "io.labels",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -59,7 +60,8 @@ if TYPE_CHECKING:
     from .image import Image
     from .io import read
     from .io.draw import overlay
-    from .io.raster import read_labels, write_labels
+    from .io.encode import write_image
+    from .io.labels import read_labels, write_labels
     from .measure import measure
     from .overlap import confusion, mask_iou, nms, overlap
     from .pipeline import Pipeline

@@ -129,7 +129,9 @@ def depth_markers(
         near = cKDTree(points).query_pairs(np.nextafter(min_distance_px, 0), output_type="ndarray")
         near = near[piece[near[:, 0]] == piece[near[:, 1]]]
         dropped = np.zeros(summits.size, bool)
-        for higher, lower in near[np.lexsort((near[:, 1], near[:, 0]))]:  # query_pairs gives the smaller index first
+        for higher, lower in near[
+            np.lexsort((near[:, 1], near[:, 0]))
+        ]:  # query_pairs gives the smaller index first
             dropped[lower] |= not dropped[higher]
         kept.reshape(-1)[summits[dropped]] = False
     peaks = kept[grid.inside]
@@ -173,7 +175,9 @@ class _Grid:
     shape: tuple[int, ...]
     inside: tuple[slice, ...]
     row_start: np.ndarray  # (rows,) int64: place of the first pixel of each row of the image
-    offsets: np.ndarray  # (neighbours,) uint64, modulo 2**64; over faces first, then edges, corners, each in scan order
+    offsets: (
+        np.ndarray
+    )  # (neighbours,) uint64, modulo 2**64; over faces first, then edges, corners, each in scan order
 
     @classmethod
     def around(cls, shape: tuple[int, ...], connectivity: int) -> _Grid:
@@ -199,9 +203,7 @@ class _Grid:
         return np.ascontiguousarray(pixels).reshape(self.row_start.size, -1)
 
 
-def _sortable(
-    heights: np.ndarray, mask: np.ndarray, grid: _Grid, name: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _sortable(heights: np.ndarray, mask: np.ndarray, grid: _Grid, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Unsigned keys that sort as the heights in the mask do, and the places of their pixels."""
     rows = grid.rows(heights)
     bits = rows.view(f"u{rows.dtype.itemsize}")
@@ -219,9 +221,7 @@ def _checked_heights(heights: np.ndarray, name: str) -> np.ndarray:
     if heights.dtype == bool:
         return heights.view(np.uint8)
     if heights.dtype.kind not in "iuf" or heights.dtype.itemsize > 8:
-        raise InputError(
-            f"{name} must be bool, integers or floats of up to 64 bits, got {heights.dtype}"
-        )
+        raise InputError(f"{name} must be bool, integers or floats of up to 64 bits, got {heights.dtype}")
     if heights.dtype == np.float16:
         return heights.astype(np.float32)
     return heights.astype(heights.dtype.newbyteorder("="), copy=False)

@@ -20,7 +20,9 @@ import numpy as np
 
 from .jit import compiled
 
-MAX_DIGIT = 10  # bits a pass of the radix sort; with 11, what it writes to no longer fits the first-level cache
+MAX_DIGIT = (
+    10  # bits a pass of the radix sort; with 11, what it writes to no longer fits the first-level cache
+)
 SHARED = 1  # set in the state of a pixel that shares its level
 ZERO = np.uint64(0)
 ONE = np.uint64(1)

@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import ReadError
 from ..image import Image
 from .source import Source, opened, peek, signature, unreadable
 
@@ -48,9 +47,10 @@ def __getattr__(name: str) -> Any:
 
 
 def read(source: Source, **options: Any) -> Image:
-    """The image in a file, of whichever family its suffix names; without a known suffix its first bytes decide.
+    """The image in a file, read by the family its suffix names, or else by what its first bytes are.
 
-    ``options`` go to the family's reader (for rasters see ``read_image``: ``page``, ``max_pixels``, ``spacing``).
+    ``options`` go to the family's reader (for rasters see ``read_image``: ``page``, ``max_pixels``,
+    ``spacing``).
     Raises ``ReadError`` for a file that is missing, empty, damaged, too large or of no known format.
     """
     reader = _by_suffix(source)

@@ -27,17 +27,15 @@ def read_labels(source: Source, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     return read_labels_and_geometry(source, max_pixels=max_pixels)[0]
 
 
-def read_labels_and_geometry(
-    source: Source, *, max_pixels: int = MAX_PIXELS
-) -> tuple[np.ndarray, Geometry]:
+def read_labels_and_geometry(source: Source, *, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, Geometry]:
     """The label map of ``read_labels`` and the spacing that its file carries (TIFF only)."""
     with opened(source) as (file, name):
         decoded = decode(file, Request(name, max_pixels=max_pixels, stored=True))
     labels = decoded.pixels
     if labels.shape[-1] != 1:
         raise ReadError(
-            f"{name} has {labels.shape[-1]} channels, wanted a label map with one; it looks like a picture: give "
-            "the label file, or turn its colours into numbers first"
+            f"{name} has {labels.shape[-1]} channels, wanted a label map with one; it looks like a picture: "
+            "give the label file, or turn its colours into numbers first"
         )
     if labels.dtype.kind == "f":
         raise ReadError(f"{name} holds {labels.dtype}, wanted integer labels; round them and save as .tif")
@@ -52,8 +50,8 @@ def read_labels_and_geometry(
 def write_labels(path: str | os.PathLike[str], labels: np.ndarray, geometry: Geometry = UNKNOWN) -> None:
     """Write a label map (H, W) or (D, H, W) so that every id comes back, whole or not at all.
 
-    ``.png``: 16-bit grey, always, 2-D and up to 65535. ``.tif``: uint16, or uint32 where ids need it, deflated, a
-    page for each z, with the spacing of ``geometry``. ``.npy``: as it is.
+    ``.png``: 16-bit grey, always, 2-D and up to 65535. ``.tif``: uint16, or uint32 where ids need it,
+    deflated, a page for each z, with the spacing of ``geometry``. ``.npy``: as it is.
     Raises ``InputError`` for what is no label map or does not fit, ``WriteError`` for a place that cannot be
     written.
     """

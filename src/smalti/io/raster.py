@@ -1,8 +1,8 @@
 """Reading PNG, JPEG, WebP, BMP, GIF, TIFF and ``.npy`` into an ``Image``.
 
-Headers are read and checked here, before memory is taken. Pixels are decoded by OpenCV where it gives what the
-file holds (a 12-megapixel JPEG in 58 ms against Pillow's 112 ms; 16-bit PNG labels 4096² in 112 against 149 ms),
-else by Pillow (palettes, CMYK, BMP, GIF), tifffile or numpy.
+Headers are read and checked here, before memory is taken. Pixels are decoded by OpenCV where it gives what
+the file holds (a 12-megapixel JPEG in 58 ms against Pillow's 112 ms; 16-bit PNG labels 4096² in 112 against
+149 ms), else by Pillow (palettes, CMYK, BMP, GIF), tifffile or numpy.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import numpy as np
 from ..errors import ReadError
 from ..geometry import UNKNOWN, Geometry
 from ..image import Image, default_channels
-from .source import MAX_PIXELS, Source, check_pixels, damaged, opened, peek, signature, unreadable
+from .source import MAX_PIXELS, Source, check_pixels, damaged, first_line, opened, peek, signature, unreadable
 
-# OpenCV's own limits (CV_IO_MAX_IMAGE_PIXELS and _WIDTH): above them it refuses, with noise, and Pillow is asked
+# OpenCV's own limits (CV_IO_MAX_IMAGE_PIXELS and _WIDTH): above them it refuses, with noise, and Pillow is
+# asked
 _OPENCV_PIXELS, _OPENCV_SIDE = 2**30, 2**20
 
 MAX_CHANNELS_LAST = 16
-"""Longest last axis of a 3-axis ``.npy`` that is taken for channels; a longer one is taken for x of a volume."""
+"""Longest last axis of a 3-axis ``.npy`` that is taken for channels; a longer one is the x of a volume."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +59,19 @@ def read_image(
 ) -> Image:
     """The image in a path, bytes or a binary file; its format is known by its first bytes, not by its name.
 
-    The dtype is the file's and values are not rescaled: 16 bits stay 16, 1 bit becomes bool. (PNG greys of 2 and 4
-    bits are widened to 8 as the format defines them.) Palettes become RGB or RGBA, CMYK becomes RGB, and the
-    EXIF orientation is applied, so that the picture is as people see it. Of an animation the first frame is read.
+    The dtype is the file's and values are not rescaled: 16 bits stay 16, 1 bit becomes bool. (PNG greys of 2
+    and 4 bits are widened to 8 as the format defines them.) Palettes become RGB or RGBA, CMYK becomes RGB,
+    and the EXIF orientation is applied, so that the picture is as people see it. Of an animation the first
+    frame is read.
 
-    ``page`` (from 0) reads one page of a TIFF; without it the pages are a volume (D, H, W, C). ``spacing``, such as
-    ``"0.5um"``, overrides the file's. Only TIFF's own resolution is taken for a spacing: in PNG and JPEG it is a
-    printing hint that cameras and editors fill with 72 or 96 dpi whatever was photographed.
-    ``ndim`` says how many axes of a ``.npy`` are spatial; without it three axes are (H, W, C) when the last is at
-    most 16 long, else (D, H, W).
+    ``page`` (from 0) reads one page of a TIFF; without it the pages are a volume (D, H, W, C). ``spacing``,
+    such as ``"0.5um"``, overrides the file's. Only TIFF's own resolution is taken for a spacing: in PNG and
+    JPEG it is a printing hint that cameras and editors fill with 72 or 96 dpi whatever was photographed.
+    ``ndim`` says how many axes of a ``.npy`` are spatial; without it three axes are (H, W, C) when the last
+    is at most 16 long, else (D, H, W).
 
-    Raises ``ReadError``: no file, empty, cut short, damaged, of another format, complex or object values, or more
-    than ``max_pixels`` in the header.
+    Raises ``ReadError``: no file, empty, cut short, damaged, of another format, complex or object values, or
+    more than ``max_pixels`` in the header.
     """
     with opened(source) as (file, name):
         decoded = decode(file, Request(name, page, max_pixels, ndim=ndim))
@@ -88,11 +90,13 @@ def decode(file: BinaryIO, request: Request) -> Decoded:
     if decoder is None:
         raise unreadable(request.name, head)
     if request.page is not None and request.page != 0 and kind != "tif":
-        raise ReadError(f"page {request.page} of {request.name} was wanted; only TIFF has pages, leave page out")
+        raise ReadError(
+            f"page {request.page} of {request.name} was wanted; only TIFF has pages: leave page out"
+        )
     try:
         return decoder(file, request)
     except MemoryError as error:
-        raise ReadError(f"{request.name} does not fit into memory; read a smaller image or one page") from error
+        raise ReadError(f"{request.name} does not fit into memory; read one page or a crop of it") from error
     except OSError as error:
         if isinstance(error, ReadError):
             raise
@@ -117,14 +121,14 @@ def _png(file: BinaryIO, request: Request) -> Decoded:
         return Decoded(_oriented(_pillow("PngImagePlugin", "PngImageFile", data, request), orientation))
     if not _opencv_takes(height, width):
         if depth == 16 and color_type != 0:
-            raise ReadError(f"{name} has {height} x {width} pixels of 16-bit colour, too large for PNG; use TIFF")
+            raise ReadError(f"{name} has {height} x {width} pixels of 16-bit colour; convert it to TIFF")
         return Decoded(_oriented(_pillow("PngImagePlugin", "PngImageFile", data, request), orientation))
 
     import cv2
 
     if color_type in (0, 2):
         flags = cv2.IMREAD_GRAYSCALE if color_type == 0 else cv2.IMREAD_COLOR_RGB
-        pixels = _opencv(data, flags | cv2.IMREAD_ANYDEPTH, "PNG", name)
+        pixels = _opencv(data, flags | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION, "PNG", name)
     else:  # grey and alpha comes as blue, green, red, alpha with three equal colours
         pixels = _opencv(data, cv2.IMREAD_UNCHANGED, "PNG", name)
         if color_type == 4:
@@ -140,12 +144,14 @@ def _png(file: BinaryIO, request: Request) -> Decoded:
     elif b"tRNS" in chunks and color_type in (0, 2):  # one colour stands for transparent
         key = np.frombuffer(chunks[b"tRNS"], ">u2").astype(pixels.dtype) * pixels.dtype.type(widened)
         opaque = (pixels != key).any(axis=-1, keepdims=True)
-        pixels = np.concatenate([pixels, opaque * np.iinfo(pixels.dtype).max], axis=-1, dtype=pixels.dtype)
+        alpha = opaque.astype(pixels.dtype) * np.iinfo(pixels.dtype).max
+        pixels = np.concatenate([pixels, alpha], axis=-1)
     return Decoded(_oriented(pixels, orientation))
 
 
 def _png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
-    """Name and contents of the chunks that matter; every chunk is there, whole, up to IEND, or it is an error.
+    """Name and contents of the chunks that matter; every chunk is there, whole, up to IEND, or it is an
+    error.
 
     The check sums are verified here (1 ms a megabyte) and not left to libpng, which prints what it finds.
     """
@@ -200,8 +206,8 @@ def _jpeg_header(data: bytes, name: str) -> _JpegHeader:
     """Size, components and EXIF of a JPEG whose end is there.
 
     Decoders fill what is missing of a cut JPEG with grey and only warn. Inside the coded pixels FF is never
-    followed by D9, so the first FF D9 after the first scan begins is the end; an embedded preview has its own,
-    earlier, inside a segment that is stepped over.
+    followed by D9, so the first FF D9 after the first scan begins is the end; an embedded preview has its
+    own, earlier, inside a segment that is stepped over.
     """
     position, size, exif = 2, None, None
     while position + 4 <= len(data):
@@ -232,7 +238,8 @@ def _jpeg_header(data: bytes, name: str) -> _JpegHeader:
 
 def _webp(file: BinaryIO, request: Request) -> Decoded:
     data = file.read()
-    # RIFF: the length counts what follows it, chunks padded to even lengths; the last pad byte is often left out
+    # RIFF: the length counts what follows it, chunks padded to even lengths; the last pad byte is often left
+    # out
     if len(data) < 8 + int.from_bytes(data[4:8], "little") - 1:
         raise damaged(request.name, "WebP", f"it is cut short after {len(data)} bytes")
     header = _pillow_header("WebPImagePlugin", "WebPImageFile", data, request)
@@ -290,7 +297,7 @@ def _pillow_header(module: str, plugin: str, data: bytes, request: Request) -> A
     try:
         picture = getattr(import_module(f"PIL.{module}"), plugin)(io.BytesIO(data))
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise damaged(request.name, kind, str(error) or "its header is cut short") from error
+        raise damaged(request.name, kind, first_line(error)) from error
     check_pixels(request.name, picture.size[::-1], request.max_pixels)
     return picture
 
@@ -309,10 +316,16 @@ def _pillow_pixels(picture: Any, request: Request) -> np.ndarray:
                 "LAB": "RGB",
             }
             picture = picture.convert(wanted.get(picture.mode, picture.mode))
-        pixels = np.array(picture)  # a copy: what Pillow lends is read-only
+        pixels = pillow_array(picture)
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
-        raise damaged(request.name, str(picture.format), str(error) or "it is cut short") from error
+        raise damaged(request.name, str(picture.format), first_line(error)) from error
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def pillow_array(picture: Any) -> np.ndarray:
+    """The values of a Pillow picture, ours to write to. Its bits are 0 and 255 inside and become 0 and 1."""
+    values = np.array(picture)
+    return values.view(np.uint8) != 0 if values.dtype == bool else values
 
 
 def _orientation(exif: bytes | None) -> int:
@@ -331,7 +344,7 @@ def _orientation(exif: bytes | None) -> int:
 
 
 def _oriented(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """The pixels (H, W, C) turned as EXIF 2.32, table 6, says: 5 to 8 swap the axes, then each may be flipped."""
+    """The pixels (H, W, C) turned as EXIF 2.32 says: 5 to 8 swap the axes, then each may be flipped."""
     if orientation == 1:
         return pixels
     if orientation >= 5:
@@ -358,8 +371,8 @@ def _npy(file: BinaryIO, request: Request) -> Decoded:
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         shape, _, dtype = read_header(file)
-    except (ValueError, EOFError) as error:
-        raise damaged(name, ".npy", str(error).splitlines()[0]) from error
+    except Exception as error:  # numpy raises what Python's own parser makes of a damaged header
+        raise damaged(name, ".npy", first_line(error)) from error
     if dtype.hasobject or dtype.kind not in "buif":
         raise ReadError(f"{name} holds {dtype}, wanted bool, integers or floats; save its numbers alone")
     ndim = request.ndim or _npy_ndim(shape, request.stored)

@@ -22,7 +22,8 @@ READABLE = "PNG, JPEG, WebP, BMP, GIF, TIFF or .npy"
 
 _HEAD = 32
 
-# (kind, [(offset, bytes), ...]); a kind that FORMATS has no suffix for is known by name, to be refused by name
+# (kind, [(offset, bytes), ...]); a kind that FORMATS has no suffix for is known by name, to be refused by
+# name
 _SIGNATURES: tuple[tuple[str, tuple[tuple[int, bytes], ...]], ...] = (
     ("png", ((0, b"\x89PNG\r\n\x1a\n"),)),
     ("jpg", ((0, b"\xff\xd8\xff"),)),
@@ -60,7 +61,8 @@ _SIGNATURES: tuple[tuple[str, tuple[tuple[int, bytes], ...]], ...] = (
 def signature(head: bytes) -> str | None:
     """The kind of file that begins with ``head`` (32 bytes are enough), or ``None``.
 
-    A kind that can be read is its suffix without the point ("png"); others are what people call them ("HEIC").
+    A kind that can be read is its suffix without the point ("png"); others are what people call them
+    ("HEIC").
     """
     for kind, parts in _SIGNATURES:
         if all(head[offset : offset + len(magic)] == magic for offset, magic in parts):
@@ -89,19 +91,18 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, str]]:
     elif callable(getattr(source, "read", None)):
         name, file, ours = str(getattr(source, "name", "the image stream")), source, False
         if not (source.seekable() and source.tell() == 0):  # standard input, a socket, the middle of a file
-            content = source.read()
-            if not isinstance(content, bytes):
-                raise ReadError(f"{name} gives text, wanted bytes; open it in binary mode ('rb')")
-            file, ours = io.BytesIO(content), True
+            file, ours = io.BytesIO(source.read()), True
     else:
         raise ReadError(f"wanted a path, bytes or a binary file to read, got {type(source).__name__}")
     try:
         try:
-            empty = not file.read(1)
+            first = file.read(1)
             file.seek(0)
         except OSError as error:
             raise ReadError(f"{name} cannot be read: {error.strerror or error}") from error
-        if empty:
+        if isinstance(first, str):
+            raise ReadError(f"{name} gives text, wanted bytes; open it in binary mode ('rb')")
+        if not first:
             raise ReadError(f"{name} is empty; wanted {READABLE}")
         yield file, name
     finally:
@@ -131,7 +132,8 @@ def peek(file: BinaryIO) -> bytes:
 
 
 def check_pixels(name: str, shape: Sequence[int], max_pixels: int, channels: int = 1) -> None:
-    """Raise ``ReadError`` for a header that promises more than ``max_pixels``, before memory is taken for them.
+    """Raise ``ReadError`` for a header that promises more than ``max_pixels``, before memory is taken for
+    them.
 
     More than four channels count as several pixels, four to a pixel, so that a picture cannot hide in depth.
     """
@@ -149,3 +151,8 @@ def check_pixels(name: str, shape: Sequence[int], max_pixels: int, channels: int
 def damaged(name: str, kind: str, what: str) -> ReadError:
     """The error for a file that breaks its own format."""
     return ReadError(f"{name} is a damaged {kind} file: {what}; get a whole copy of it")
+
+
+def first_line(error: Exception) -> str:
+    """What a library says went wrong, in one line."""
+    return (str(error) or type(error).__name__).splitlines()[0]

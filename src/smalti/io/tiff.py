@@ -1,7 +1,8 @@
 """TIFF: pages, volumes, palettes and the spacing in its tags; read and written through tifffile.
 
-tifffile decodes what Python itself can (no compression, deflate, PackBits, LZMA). LZW, JPEG, CCITT and the like are
-left to libtiff, as Pillow and OpenCV carry it, page by page, and checked against the type the tags promise.
+tifffile decodes what Python itself can (no compression, deflate, PackBits, LZMA). LZW, JPEG, CCITT and the
+like are left to libtiff, as Pillow and OpenCV carry it, page by page, and checked against the type the tags
+promise.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from ..errors import ReadError
+from ..errors import InputError, ReadError
 from ..geometry import UNKNOWN, Geometry
 from ..image import Image
-from .source import check_pixels, damaged
+from .source import check_pixels, damaged, first_line
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -76,7 +77,7 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
     except (ReadError, MemoryError):
         raise
     except Exception as error:  # tifffile raises whatever a broken tag leads to
-        raise damaged(name, "TIFF", str(error).splitlines()[0] or type(error).__name__) from error
+        raise damaged(name, "TIFF", first_line(error)) from error
     if orientation in range(2, 9) and pixels.ndim == 3:
         pixels = _oriented(pixels, orientation)
         if orientation >= 5 and geometry.spacing is not None:
@@ -86,7 +87,7 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """tifffile reports oddities to its logger, which prints when nobody has set logging up: ours takes them."""
+    """tifffile logs oddities, which prints them when nobody has set logging up; ours takes them."""
     logger = logging.getLogger("tifffile")
     forward = _Forward()
     logger.addHandler(forward)
@@ -115,7 +116,7 @@ def _values(tif: TiffFile, file: BinaryIO, request: Request) -> tuple[np.ndarray
                 f"page {request.page} of {name} was wanted, it has {count}; pages count from 0 to {count - 1}"
             )
         page = tif.pages[request.page].aspage()
-        _check(page.shape, page.axes, page.dtype, request)
+        _check(page.shape, page.axes, page, request)
         return _page_values(page, request.page, file, name), page.axes, page
     whole = [series for series in tif.series if not series.keyframe.is_reduced]  # previews do not count
     if len(whole) != 1:
@@ -126,37 +127,48 @@ def _values(tif: TiffFile, file: BinaryIO, request: Request) -> tuple[np.ndarray
         )
     series = whole[0]
     page = series.keyframe.aspage()
-    _check(series.shape, series.axes, series.dtype, request)
-    _arranged(np.broadcast_to(np.uint8(0), series.shape), series.axes, name, count)  # refused before it is read
+    _check(series.shape, series.axes, page, request)
+    empty = np.broadcast_to(np.uint8(0), series.shape)
+    _arranged(empty, series.axes, name, count)  # axes that make no image are refused before they are read
     if any(part is None for part in series.pages):
-        raise ReadError(f"{name} is one of several files of an OME set, which do not open together; read page=0")
+        raise ReadError(f"{name} is one of several files of an OME set, which are not joined; read page=0")
+    for part in series.pages:
+        _check_strips(part, name)
     try:
-        return series.asarray(), series.axes, page
+        values = series.asarray()
     except (ValueError, ImportError) as error:
-        _log.debug("%s: page by page with libtiff: %s", name, error)
+        if not _lacks_codec(error):
+            raise
         pages = [_page_values(part, index, file, name) for index, part in enumerate(series.pages)]
-        return np.stack(pages).reshape(series.shape), series.axes, page
+        values = np.stack(pages).reshape(series.shape)
+    if values.shape != series.shape or values.dtype != series.dtype:
+        raise damaged(name, "TIFF", f"its pages hold {values.shape} values, {series.shape} were promised")
+    return values, series.axes, page
 
 
-def _check(shape: tuple[int, ...], axes: str, dtype: np.dtype | None, request: Request) -> None:
+def _check(shape: tuple[int, ...], axes: str, page: TiffPage, request: Request) -> None:
     """Refuse what is too large or has no place in an image, from the tags alone."""
     colors = math.prod(length for length, axis in zip(shape, axes, strict=True) if axis in _COLORED)
     spatial = [length for length, axis in zip(shape, axes, strict=True) if axis not in _COLORED]
     check_pixels(request.name, spatial, request.max_pixels, colors)
-    if dtype is None or dtype.kind not in "buif":
+    if page.bitspersample == 1 and page.samplesperpixel > 1:  # tifffile unpacks these wrongly
+        raise ReadError(f"{request.name} packs {page.samplesperpixel} channels into bits; save it as 8-bit")
+    if page.dtype is None or page.dtype.kind not in "buif":
         raise ReadError(
-            f"{request.name} holds {dtype or 'values of no known type'}, wanted bool, integers or floats; "
+            f"{request.name} holds {page.dtype or 'values of no known type'}, wanted bool, integers or floats; "
             "save its real part or magnitude"
         )
 
 
 def _page_values(page: Any, index: int, file: BinaryIO, name: str) -> np.ndarray:
     """Values of one page as stored, by libtiff where tifffile has no decoder for its compression."""
+    page = page.aspage()
+    _check_strips(page, name)
     try:
         return page.asarray()
     except (ValueError, ImportError) as error:
-        reason = str(error)
-    page = page.aspage()
+        if not _lacks_codec(error):
+            raise
     values = None
     if page.bitspersample in (1, 8) and page.dtype.kind in "bu":
         values = _by_pillow(page, index, file)
@@ -164,21 +176,35 @@ def _page_values(page: Any, index: int, file: BinaryIO, name: str) -> np.ndarray
         values = _by_opencv(index, file)
     if values is None or values.dtype != page.dtype or values.shape != page.shape:
         raise ReadError(
-            f"{name} is compressed in a way that cannot be read here ({page.compression.name}, "
-            f"{page.samplesperpixel} x {page.bitspersample} bits: {reason.splitlines()[0]}); "
+            f"{name} is stored in a way that cannot be read here ({page.compression.name}, "
+            f"{page.samplesperpixel} x {page.bitspersample} bits); "
             "save it uncompressed or with deflate"
         )
     return values
 
 
+def _lacks_codec(error: Exception) -> bool:
+    """Whether tifffile stopped for want of a decompressor, and not because the file is damaged."""
+    return isinstance(error, ImportError) or "imagecodecs" in str(error)
+
+
+def _check_strips(page: Any, name: str) -> None:
+    """Raise ``ReadError`` where tifffile would fill missing strips with zeros."""
+    strips, wanted = len(page.dataoffsets), math.prod(page.chunked)
+    if strips < wanted and not page.is_contiguous:
+        raise damaged(name, "TIFF", f"it lists {strips} strips or tiles, {wanted} make a page")
+
+
 def _by_pillow(page: Any, index: int, file: BinaryIO) -> np.ndarray | None:
     from PIL.TiffImagePlugin import TiffImageFile
+
+    from .raster import pillow_array
 
     file.seek(0)
     try:
         picture = TiffImageFile(io.BytesIO(file.read()))
         picture.seek(index)
-        values = np.array(picture)
+        values = pillow_array(picture)
     except (OSError, SyntaxError, ValueError, EOFError, KeyError, struct.error):
         return None
     inverted = picture.mode in ("1", "L") and page.photometric == _WHITE_IS_ZERO  # Pillow shows, we store
@@ -214,8 +240,12 @@ def _arranged(values: np.ndarray, axes: str, name: str, pages: int) -> tuple[np.
     letters = "".join(axes[index] for index in kept)
     stack = [axis for axis in letters if axis in _STACKED]
     color = [axis for axis in letters if axis in _COLORED]
-    if letters.count("Y") != 1 or letters.count("X") != 1 or len(stack) > 1 or len(color) > 1 or (
-        len(stack) + len(color) + 2 != len(letters)
+    if (
+        letters.count("Y") != 1
+        or letters.count("X") != 1
+        or len(stack) > 1
+        or len(color) > 1
+        or (len(stack) + len(color) + 2 != len(letters))
     ):
         lengths = ", ".join(f"{axis}={length}" for axis, length in zip(letters, shape, strict=True))
         raise ReadError(
@@ -229,7 +259,7 @@ def _arranged(values: np.ndarray, axes: str, name: str, pages: int) -> tuple[np.
 
 
 def _as_seen(pixels: np.ndarray, page: Any, request: Request) -> np.ndarray:
-    """Values as the photometric tag says they are seen: palettes looked up, white-is-zero turned, CMYK as RGB."""
+    """Values as the photometric tag shows them: palette looked up, white-is-zero turned, CMYK as RGB."""
     photometric = page.photometric
     if photometric == _PALETTE and page.colormap is not None and pixels.shape[-1] == 1:
         colors = (page.colormap >> 8).astype(np.uint8).T  # 16 bits that repeat 8
@@ -319,7 +349,8 @@ def _one_unit(lengths: list[tuple[float, str]]) -> Geometry:
 
 # whole or cut
 
-_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+# bytes of a value of each TIFF type, 1 (BYTE) to 13 (IFD), and of BigTIFF's 16 to 18
+_TYPE_BYTES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4), 1)) | {16: 8, 17: 8, 18: 8}
 
 
 def check_whole(file: BinaryIO, name: str) -> None:
@@ -375,12 +406,17 @@ def check_whole(file: BinaryIO, name: str) -> None:
 def encode_tiff(file: BinaryIO, image: Image) -> None:
     """Write an image or a label map as a deflated TIFF, a page for each z; 4 GB and more become BigTIFF.
 
-    The spacing of a 2-D image goes into the resolution tags (nine digits, in centimetres), that of a volume into
-    OME-XML, the only place that has z and allows every dtype. Degrees and an affine have no place in either.
+    The spacing of a 2-D image goes into the resolution tags (nine digits, in centimetres), that of a volume
+    into OME-XML, the only place that has z and allows every dtype. Degrees and an affine have no place in
+    either.
     """
     import tifffile
 
     pixels, geometry = image.pixels, image.geometry
+    if pixels.dtype == bool and image.num_channels > 1:
+        raise InputError(
+            f"TIFF holds bool of one channel, got {image.num_channels}; write .npy, or 8-bit values"
+        )
     colored = image.channels[:3] == ("red", "green", "blue") and image.num_channels <= 4
     axes = "ZYX"[-image.ndim :]
     if image.num_channels == 1:

@@ -28,8 +28,8 @@ _HINTS = {
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path beside ``path``, with its suffix; what is written there becomes ``path`` at the end.
 
-    The folder is made if needed. When the block fails, the temporary file goes and ``path`` stays as it was; a
-    killed process can leave a hidden temporary file behind but never half of ``path``. A link is followed.
+    The folder is made if needed. When the block fails, the temporary file goes and ``path`` stays as it was;
+    a killed process can leave a hidden temporary file behind but never half of ``path``. A link is followed.
     Raises ``WriteError`` when the place cannot be written; ``OSError`` inside the block becomes one too.
 
     >>> import tempfile

@@ -163,17 +163,17 @@ def write_outputs(
         return path
 
     if "labels" in formats:
-        from ..io.raster import write_labels
+        from ..io.labels import write_labels
 
         as_png = segmentation.ndim == 2 and len(segmentation) <= 65535
         write_labels(
             named("labels", "labels.png" if as_png else "labels.tif"),
             segmentation.labels,
-            geometry=segmentation.geometry,
+            segmentation.geometry,
         )
     if "overlay" in formats:
         from ..io.draw import overlay
-        from ..io.raster import write_image
+        from ..io.encode import write_image
 
         write_image(named("overlay", "overlay.png"), Image(overlay(image, segmentation)))
     if "table" in formats:
@@ -201,7 +201,7 @@ def predict_files(
     prompts: Prompts | None = None,
     jobs: int = 1,
 ) -> Iterator[Outcome]:
-    """Segment every image, in ``jobs`` processes; outcomes come as images are done.
+    """Segment every image, ``jobs`` at a time; outcomes come as images are done.
 
     An image that cannot be used gives an outcome with its error and the others go on. What concerns them all
     (an unknown format, names that clash) is raised before the first.
@@ -215,20 +215,17 @@ def predict_files(
     if jobs == 1 or len(calls) == 1:
         yield from map(_predict_or_report, calls)
         return
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
+    from concurrent.futures import ThreadPoolExecutor, as_completed
 
-    # spawn: forking a process in which OpenCV or numba threads run may hang.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_predict_or_report, call): call[0] for call in calls}
-        try:
-            for future in as_completed(futures):
-                try:
-                    yield future.result()
-                except Exception as error:  # a worker that died: its images are reported, not lost
-                    yield Outcome(str(futures[future]), error=f"the worker process ended: {error}")
-        finally:
-            pool.shutdown(cancel_futures=True)
+    # Threads, not processes: what takes time (OpenCV, scipy, our compiled loops) runs without the interpreter
+    # lock, nothing is loaded or compiled twice, and two processes that compile the same function for the first
+    # time can spoil each other's cache of compiled code.
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        for future in as_completed([pool.submit(_predict_or_report, call) for call in calls]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _predict_or_report(call: tuple[Any, ...]) -> Outcome:
@@ -246,9 +243,10 @@ def measure_file(labels: Path, image: Path | None, reading: Reading = Reading())
 
 def read_segmentation(path: Path, reading: Reading = Reading()) -> Segmentation:
     """The segments of a label map on disk; its own resolution is used unless ``reading`` gives a spacing."""
-    from ..io.raster import DEFAULT_MAX_PIXELS, read_label_map
+    from ..io.labels import read_labels_and_geometry
 
-    labels, geometry = read_label_map(path, max_pixels=reading.max_pixels or DEFAULT_MAX_PIXELS)
+    options = {} if reading.max_pixels is None else {"max_pixels": reading.max_pixels}
+    labels, geometry = read_labels_and_geometry(path, **options)
     if reading.spacing is not None:
         geometry = Geometry.parse(reading.spacing, labels.ndim)
     return Segmentation.from_labels(labels, geometry=geometry)
@@ -257,7 +255,7 @@ def read_segmentation(path: Path, reading: Reading = Reading()) -> Segmentation:
 def view_file(image: Path, labels: Path, out: Path, reading: Reading = Reading(), **drawing: Any) -> Path:
     """Draw a label map over its image into a PNG; returns its path."""
     from ..io.draw import overlay
-    from ..io.raster import write_image
+    from ..io.encode import write_image
 
     picture = read_named(image, reading)
     write_image(out, Image(overlay(picture, read_segmentation(labels, reading), **drawing)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -40,11 +42,56 @@ class Shown:
 
 
 SCENES = (
-    Scene("coins.png", "coins", "Roman coins, each its own segment", "watershed"),
-    Scene("ihc.png", "ihc", "Stained tissue, antibody-brown regions", "kmeans"),
-    Scene("retina.jpg", "retina", "Vessels of the eye", "ridge"),
-    Scene("hubble_deep_field.jpg", "hubble deep field", "Galaxies", "otsu"),
-    Scene("page.png", "page", "Print on an unevenly lit page", "sauvola"),
+    Scene(
+        "coins.png",
+        "coins",
+        "Coins, each a segment of its own",
+        "watershed",
+        {"flatten_px": 50, "min_area_px": 200},
+    ),
+    # The one photograph whose scale is documented (skimage.data.cell), so its sizes come out in micrometres.
+    Scene(
+        "cell.png",
+        "cell",
+        "A cell in saline, quantitative phase",
+        "otsu",
+        {"min_area_px": 500},
+        before=("gaussian:sigma_px=2",),
+        after=("fill-holes",),
+        spacing="0.107um",
+    ),
+    Scene(
+        "hubble_deep_field.jpg",
+        "hubble deep field",
+        "Galaxies and stars",
+        "watershed",
+        {"sigma_px": 1, "threshold": 50, "min_area_px": 12, "min_depth_px": 1},
+    ),
+    Scene(
+        "retina.jpg",
+        "retina",
+        "Vessels of the eye",
+        "hysteresis",
+        {"channel": "green", "polarity": "dark", "low": 52, "high": 58, "connectivity": 2, "min_area_px": 200},
+        before=("median:window_px=5", "flatten-background:method=opening;polarity=dark;radius_px=7"),
+        after=("clear-border",),
+    ),
+    Scene("ihc.png", "ihc", "Stained tissue, three kinds of pixels", "gaussian-mixture", {"clusters": 3}),
+    Scene("page.png", "page", "Letters on an unevenly lit page", "sauvola", {"min_area_px": 15}),
+    Scene(
+        "brick.png",
+        "brick",
+        "Bricks of a wall",
+        "watershed",
+        {
+            "polarity": "dark",
+            "fill_holes": False,
+            "sigma_px": 1,
+            "flatten_px": 30,
+            "min_area_px": 300,
+            "min_depth_px": 6,
+        },
+    ),
 )
 
 
@@ -91,6 +138,7 @@ STYLE = """
   :root { --ink: #e9e7e3; --soft: #a2a8b0; --ground: #17191d; --line: #32363d; --card: #1f2227; }
 }
 * { box-sizing: border-box; }
+a { color: inherit; }
 body { margin: 0 auto; padding: 3rem 1.5rem 5rem; max-width: 76rem; color: var(--ink); background: var(--ground);
   font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.9rem; margin: 0 0 .3rem; letter-spacing: -.01em; }
@@ -153,9 +201,9 @@ def _section(row: Shown) -> str:
 def command_of(scene: Scene) -> str:
     """The command line that does the same."""
     parts = [f"smalti predict {scene.file} --method {scene.method}"]
-    parts += [f"--set {name}={value}" for name, value in scene.parameters.items()]
-    parts += [f"--before {step}" for step in scene.before]
-    parts += [f"--after {step}" for step in scene.after]
+    parts += [f"--set {name}={json.dumps(value).strip(chr(34))}" for name, value in scene.parameters.items()]
+    parts += [f"--before {shlex.quote(step)}" for step in scene.before]
+    parts += [f"--after {shlex.quote(step)}" for step in scene.after]
     if scene.spacing:
         parts.append(f"--spacing {scene.spacing}")
     return " ".join(parts)

@@ -31,7 +31,7 @@ def read_prompts(boxes: Sequence[str], points: Sequence[str], scribbles: Path | 
             raise InputError(f"{what} must all have the same number of coordinates")
     drawn = None
     if scribbles is not None:
-        from ..io.raster import read_labels
+        from ..io.labels import read_labels
 
         drawn = read_labels(scribbles).astype(np.int32)
         drawn[drawn == GROUND] = -1
