@@ -31,6 +31,7 @@ PAGES = [
 ALL_MARKDOWN = sorted({*ROOT.glob("*.md"), *PAGES, *(ROOT / "examples").rglob("*.md")})
 
 PHOTOGRAPHS = (
+    "cell.png",
     "coins.png",
     "retina.jpg",
     "ihc.png",

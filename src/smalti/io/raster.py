@@ -140,7 +140,8 @@ def _png(file: BinaryIO, request: Request) -> Decoded:
     if depth == 1:
         pixels = pixels != 0
     elif request.stored:
-        pixels //= widened
+        if widened > 1:
+            pixels //= widened
     elif b"tRNS" in chunks and color_type in (0, 2):  # one colour stands for transparent
         key = np.frombuffer(chunks[b"tRNS"], ">u2").astype(pixels.dtype) * pixels.dtype.type(widened)
         opaque = (pixels != key).any(axis=-1, keepdims=True)
@@ -329,18 +330,24 @@ def pillow_array(picture: Any) -> np.ndarray:
 
 
 def _orientation(exif: bytes | None) -> int:
-    """The EXIF orientation 1..8; 1, as it lies, when there is none that makes sense."""
-    if not exif:
-        return 1
-    from PIL.Image import Exif
+    """The EXIF orientation 1..8 of the first directory; 1, as it lies, when there is none that makes sense.
 
-    tags = Exif()
-    try:
-        tags.load(exif)
-        orientation = tags.get(0x0112, 1)
-    except Exception:  # Pillow raises whatever broken EXIF leads to; the pixels are still good
+    Read by hand: one tag of a TIFF directory, where Pillow would warn aloud about broken ones.
+    """
+    block = (exif or b"").removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    if order is None:
         return 1
-    return orientation if orientation in range(1, 9) else 1
+    try:
+        (start,) = struct.unpack_from(order + "I", block, 4)
+        (count,) = struct.unpack_from(order + "H", block, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(order + "HHIH", block, entry)
+            if tag == 0x0112 and kind == 3 and 1 <= value <= 8:
+                return value
+    except struct.error:  # points outside itself; the pixels are still good
+        pass
+    return 1
 
 
 def _oriented(pixels: np.ndarray, orientation: int) -> np.ndarray:
