@@ -11,7 +11,7 @@ from harness import Comparison, row
 from skimage.measure import regionprops_table
 
 from smalti.image import Image
-from smalti.measure import measure
+from smalti.measurements import measure
 from smalti.segmentation import Segmentation
 
 PITCH = 34  # pixels from cell to cell: 900 cells on 1024 x 1024, 14,400 on 4096 x 4096

@@ -8,7 +8,7 @@ from harness import Comparison, row
 from pycocotools import mask as coco
 from supervision.detection.utils.iou_and_nms import mask_non_max_suppression
 
-from smalti.overlap import confusion, mask_iou, nms, overlap
+from smalti.overlaps import confusion, mask_iou, nms, overlap
 from smalti.segmentation import Segmentation
 
 PITCH = 34  # pixels from cell to cell: 14,400 cells on 4096 x 4096

@@ -45,7 +45,9 @@ def fastest(readers: dict[str, Callable[[], np.ndarray]]) -> tuple[str, str]:
     return min(seconds, key=lambda name: seconds[name]), told
 
 
-def compare(readers: dict[str, Callable[[], np.ndarray]], ours: Callable[[], np.ndarray], what: str) -> Comparison:
+def compare(
+    readers: dict[str, Callable[[], np.ndarray]], ours: Callable[[], np.ndarray], what: str
+) -> Comparison:
     name, told = fastest(readers)
     return Comparison(
         peer=readers[name],
@@ -61,7 +63,9 @@ def read_jpeg() -> Comparison:
     photo = cv2.imread(str(Path(skimage.__file__).parent / "data" / "coffee.png"))
     height, width = PHOTO_SIZE_HW
     photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_CUBIC)
-    grain = np.random.default_rng(0).normal(0, 4, photo.shape)  # an upscaled photo alone is smoother than real ones
+    grain = np.random.default_rng(0).normal(
+        0, 4, photo.shape
+    )  # an upscaled photo alone is smoother than real ones
     photo = np.clip(photo + grain, 0, 255).astype(np.uint8)
     cv2.imwrite(str(path), photo, [cv2.IMWRITE_JPEG_QUALITY, 92])
     readers = {

@@ -19,7 +19,7 @@ from overlap import cells
 from scipy import ndimage
 from skimage.data import coffee
 
-from smalti.overlap import mask_iou, overlap
+from smalti.overlaps import mask_iou, overlap
 from smalti.segmentation import Segmentation
 
 

@@ -23,13 +23,13 @@ _HOMES = {
     "Segmenter": "segmenter",
     "SmaltiError": "errors",
     "Table": "table",
-    "confusion": "overlap",
+    "confusion": "overlaps",
     "make_segmenter": "segmenter",
     "make_step": "segmenter",
-    "mask_iou": "overlap",
-    "measure": "measure",
-    "nms": "overlap",
-    "overlap": "overlap",
+    "mask_iou": "overlaps",
+    "measure": "measurements",
+    "nms": "overlaps",
+    "overlap": "overlaps",
     "overlay": "io.draw",
     "predict": "service.actions",
     "read": "io",
@@ -44,7 +44,7 @@ __all__ = [*_HOMES, "__version__"]
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = value  # also over the submodule of the same name, which importing it has bound here
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'smalti' has no attribute {name!r}")
 
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from .io.draw import overlay
     from .io.encode import write_image
     from .io.labels import read_labels, write_labels
-    from .measure import measure
-    from .overlap import confusion, mask_iou, nms, overlap
+    from .measurements import measure
+    from .overlaps import confusion, mask_iou, nms, overlap
     from .pipeline import Pipeline
     from .runs import Runs
     from .segmentation import Segmentation

@@ -18,7 +18,7 @@ from smalti.errors import InputError
 
 
 def flood_with_a_heap(elevation, markers, mask, connectivity):
-    """The definition, one pixel at a time: lowest first, then first come, first served."""
+    """The definition, one pixel at a time: lowest water first, then first come, first served."""
     steps = [
         step for step in product((-1, 0, 1), repeat=elevation.ndim) if 0 < np.abs(step).sum() <= connectivity
     ]
@@ -28,13 +28,13 @@ def flood_with_a_heap(elevation, markers, mask, connectivity):
     heapq.heapify(heap)
     age = len(heap)
     while heap:
-        _, _, place = heapq.heappop(heap)
+        level, _, place = heapq.heappop(heap)
         for step in steps:
             near = tuple(int(a) + b for a, b in zip(place, step, strict=True))
             inside = all(0 <= a < size for a, size in zip(near, elevation.shape, strict=True))
             if inside and mask[near] and labels[near] == 0:
                 labels[near] = labels[place]
-                heapq.heappush(heap, (elevation[near], age, near))
+                heapq.heappush(heap, (max(level, elevation[near]), age, near))
                 age += 1
     return labels
 
@@ -74,6 +74,12 @@ def test_a_basin_behind_a_pass_is_filled_before_the_water_rises_on():
     elevation = np.array([[0, 4, 1, 1, 3, 2]])
     markers = np.array([[1, 0, 0, 0, 0, 2]])
     assert watershed(elevation, markers).tolist() == [[1, 1, 2, 2, 2, 2]]
+
+
+def test_water_that_breaks_into_a_basin_from_both_sides_meets_in_the_middle():
+    elevation = np.array([[0, 3, 1, 2, 1, 3, 0]])
+    markers = np.array([[1, 0, 0, 0, 0, 0, 2]])
+    assert watershed(elevation, markers).tolist() == [[1, 1, 1, 1, 2, 2, 2]]
 
 
 def test_water_does_not_cross_the_mask_and_what_it_cannot_reach_stays_zero():

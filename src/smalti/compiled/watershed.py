@@ -1,4 +1,4 @@
-"""Flooding in the order of (elevation, time of entry), on a padded flat grid.
+"""Flooding in the order of (water level at entry, time of entry), on a padded flat grid.
 
 One int32 per pixel, ``state``, is the queue's key, the mask, the visited mark and the result in one:
 
@@ -26,7 +26,7 @@ MAX_DIGIT = (
 SHARED = 1  # set in the state of a pixel that shares its level
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
-SIX = np.uint64(6)  # a word of the tree of waiting levels has 2**6 bits
+SIX = np.uint64(6)  # a word of the waiting levels has 2**6 bits
 LAST = np.uint64(63)
 HALF = np.uint64(32)  # a pair of the sort is key << 32 | item
 ITEM = np.uint64(0xFFFFFFFF)
@@ -234,57 +234,17 @@ def _lowest_bit(word):
 
 
 @compiled
-def _add(words, base, level):
-    """Enter ``level`` into the tree of waiting levels: each bit of a word stands for a word of the floor below."""
-    for start in base:
-        word = start + (level >> SIX)
-        before = words[word]
-        words[word] = before | (ONE << (level & LAST))
-        if before != ZERO:
-            return
-        level >>= SIX
-
-
-@compiled
-def _take(words, base, level, none):
-    """Take the lowest ``level`` out of the tree; gives the next one, or ``none``."""
-    for floor in range(base.size):
-        word = base[floor] + (level >> SIX)
-        rest = words[word] & ~(ONE << (level & LAST))
-        words[word] = rest
-        level >>= SIX
-        if rest != ZERO:
-            level = level << SIX | _lowest_bit(rest)
-            for below in range(floor - 1, -1, -1):
-                level = level << SIX | _lowest_bit(words[base[below] + level])
-            return level
-    return none
-
-
-@compiled
 def flood(state, queue, first, offsets, markers, row_start):
     """Flood ``state`` in place from the pixels of ``markers`` (rows, width) that are not 0, in scan order.
 
-    Level v waits in ``queue[head[v]:tail[v]]``, first in, first out; the place of a pixel that is alone on its level
-    stands there from the start. A tree of bits over the levels says which of them wait: it takes a few words in
-    the nearest cache, where a heap of pixels takes logarithmically many reads of memory, and it can go back to lower
-    levels (a basin behind a pass, without a marker) at no cost.
+    The water only rises. Pixels above it wait in the queue of their level, ``queue[first[v]:tail[v]]``; one that is
+    alone on its level stands there from the start. A bit per level says whether anything waits. Pixels at or
+    below the water are entered at once: when their turn comes in ``wave``, which begins with those that waited.
     """
-    none = np.uint64(first.size - 1)
-    base = np.zeros(6, np.uint64)
-    size = (none + LAST) >> SIX
-    total = size
-    floors = 1
-    while size > ONE:
-        size = (size + LAST) >> SIX
-        base[floors] = total
-        total += size
-        floors += 1
-    base = base[:floors]
-    words = np.zeros(total, np.uint64)
-    head = first
+    levels = np.uint64(first.size - 1)
+    waiting = np.zeros((levels + LAST) >> SIX, np.uint64)
     tail = first[:-1].copy()
-    level = none
+    wave = np.empty(queue.size, np.uint32)
     rows, width = markers.shape
     for row in range(rows):
         for column in range(width):
@@ -294,35 +254,37 @@ def flood(state, queue, first, offsets, markers, row_start):
                 mark = state[place]
                 if mark >= 0:
                     state[place] = ~label
-                    to = np.uint64(mark >> 1)
-                    queue[tail[to]] = place
-                    tail[to] += np.uint32(1)
-                    _add(words, base, to)
-                    level = min(level, to)
-    while level != none:
-        begin = head[level]
-        head[level] = begin + np.uint32(1)
-        following = level
-        if begin + np.uint32(1) >= tail[level]:
-            following = _take(words, base, level, none)
-        place = np.uint64(queue[begin])
-        label = state[place]
-        for offset in offsets:
-            neighbor = place + offset
-            mark = state[neighbor]
-            if mark >= 0:
-                state[neighbor] = label
-                to = np.uint64(mark >> 1)
-                waiting = False
-                if mark & SHARED:
-                    end = tail[to]
-                    queue[end] = neighbor
-                    tail[to] = end + np.uint32(1)
-                    waiting = head[to] != end
-                if not waiting:
-                    _add(words, base, to)
-                    following = min(following, to)
-        level = following
+                    level = np.uint64(mark >> 1)
+                    queue[tail[level]] = place
+                    tail[level] += np.uint32(1)
+                    waiting[level >> SIX] |= ONE << (level & LAST)
+    for word in range(waiting.size):
+        while waiting[word] != ZERO:
+            level = np.uint64(word) << SIX | _lowest_bit(waiting[word])
+            waiting[word] &= waiting[word] - ONE
+            start = first[level]
+            length = max(tail[level], start + np.uint32(1)) - start
+            wave[:length] = queue[start : start + length]
+            end = np.uint64(length)
+            k = ZERO
+            while k < end:
+                place = np.uint64(wave[k])
+                k += ONE
+                label = state[place]
+                for offset in offsets:
+                    neighbor = place + offset
+                    mark = state[neighbor]
+                    if mark >= 0:
+                        state[neighbor] = label
+                        to = np.uint64(mark >> 1)
+                        if to <= level:
+                            wave[end] = neighbor
+                            end += ONE
+                            continue
+                        if mark & SHARED:
+                            queue[tail[to]] = neighbor
+                            tail[to] += np.uint32(1)
+                        waiting[to >> SIX] |= ONE << (to & LAST)
 
 
 @compiled

@@ -117,7 +117,7 @@ def _opencv(suffix: str, pixels: np.ndarray, options: list[int]) -> bytes:
         raise WriteError(f"{suffix} could not be written: {error.err}; write .tif or .npy") from error
     if not encoded:
         raise WriteError(f"{suffix} cannot hold {pixels.shape} pixels; write .tif or .npy")
-    return content.data
+    return content.tobytes()
 
 
 _ENCODERS: dict[str, Callable[[BinaryIO, Image], None]] = {

@@ -10,8 +10,9 @@ import numpy as np
 from ..errors import InputError, ReadError, unknown_name
 from ..geometry import UNKNOWN, Geometry
 from ..image import Image
+from .decoding import Request
 from .encode import encode_png
-from .raster import Request, decode
+from .raster import decode
 from .source import MAX_PIXELS, Source, opened
 from .writing import replacing
 

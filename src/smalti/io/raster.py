@@ -17,9 +17,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import ReadError
-from ..geometry import UNKNOWN, Geometry
+from ..geometry import Geometry
 from ..image import Image, default_channels
-from .source import MAX_PIXELS, Source, check_pixels, damaged, first_line, opened, peek, signature, unreadable
+from .decoding import Decoded, Request, check_pixels, damaged, first_line, oriented, pillow_array
+from .source import MAX_PIXELS, Source, opened, peek, signature, unreadable
 
 # OpenCV's own limits (CV_IO_MAX_IMAGE_PIXELS and _WIDTH): above them it refuses, with noise, and Pillow is
 # asked
@@ -27,26 +28,6 @@ _OPENCV_PIXELS, _OPENCV_SIDE = 2**30, 2**20
 
 MAX_CHANNELS_LAST = 16
 """Longest last axis of a 3-axis ``.npy`` that is taken for channels; a longer one is the x of a volume."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is wanted of a file, passed to the decoder of its format."""
-
-    name: str
-    page: int | None = None
-    max_pixels: int = MAX_PIXELS
-    stored: bool = False  # values as stored (a label map) rather than as seen: palette indices, white as 0
-    ndim: int | None = None
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What a file holds: pixels (*S, C), and the names and geometry it gives them."""
-
-    pixels: np.ndarray
-    channels: tuple[str, ...] = ()
-    geometry: Geometry = UNKNOWN
 
 
 def read_image(
@@ -118,11 +99,11 @@ def _png(file: BinaryIO, request: Request) -> Decoded:
     chunks = dict(_png_chunks(data, name))
     orientation = _orientation(chunks.get(b"eXIf"))
     if color_type == 3:
-        return Decoded(_oriented(_pillow("PngImagePlugin", "PngImageFile", data, request), orientation))
+        return Decoded(oriented(_pillow("PngImagePlugin", "PngImageFile", data, request), orientation))
     if not _opencv_takes(height, width):
         if depth == 16 and color_type != 0:
             raise ReadError(f"{name} has {height} x {width} pixels of 16-bit colour; convert it to TIFF")
-        return Decoded(_oriented(_pillow("PngImagePlugin", "PngImageFile", data, request), orientation))
+        return Decoded(oriented(_pillow("PngImagePlugin", "PngImageFile", data, request), orientation))
 
     import cv2
 
@@ -147,7 +128,7 @@ def _png(file: BinaryIO, request: Request) -> Decoded:
         opaque = (pixels != key).any(axis=-1, keepdims=True)
         alpha = opaque.astype(pixels.dtype) * np.iinfo(pixels.dtype).max
         pixels = np.concatenate([pixels, alpha], axis=-1)
-    return Decoded(_oriented(pixels, orientation))
+    return Decoded(oriented(pixels, orientation))
 
 
 def _png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
@@ -200,7 +181,7 @@ def _jpeg(file: BinaryIO, request: Request) -> Decoded:
         flags = cv2.IMREAD_GRAYSCALE if header.components == 1 else cv2.IMREAD_COLOR_RGB
         pixels = _opencv(data, flags | cv2.IMREAD_IGNORE_ORIENTATION, "JPEG", name)
         pixels = pixels.reshape(header.height, header.width, -1)
-    return Decoded(_oriented(pixels, orientation))
+    return Decoded(oriented(pixels, orientation))
 
 
 def _jpeg_header(data: bytes, name: str) -> _JpegHeader:
@@ -229,7 +210,8 @@ def _jpeg_header(data: bytes, name: str) -> _JpegHeader:
                 raise damaged(name, "JPEG", "its size is missing")
             if data.find(b"\xff\xd9", position) < 0:
                 break
-            return _JpegHeader(*size, exif)
+            height, width, components = size
+            return _JpegHeader(height, width, components, exif)
         position += 2 + length
     raise damaged(name, "JPEG", f"it is cut short after {len(data)} bytes, its end is missing")
 
@@ -253,7 +235,7 @@ def _webp(file: BinaryIO, request: Request) -> Decoded:
         pixels = _opencv(data, cv2.IMREAD_UNCHANGED, "WebP", request.name)
         order = cv2.COLOR_BGRA2RGBA if pixels.shape[-1] == 4 else cv2.COLOR_BGR2RGB
         cv2.cvtColor(pixels, order, dst=pixels)
-    return Decoded(_oriented(pixels, _orientation(exif)))
+    return Decoded(oriented(pixels, _orientation(exif)))
 
 
 def _bmp(file: BinaryIO, request: Request) -> Decoded:
@@ -323,12 +305,6 @@ def _pillow_pixels(picture: Any, request: Request) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def pillow_array(picture: Any) -> np.ndarray:
-    """The values of a Pillow picture, ours to write to. Its bits are 0 and 255 inside and become 0 and 1."""
-    values = np.array(picture)
-    return values.view(np.uint8) != 0 if values.dtype == bool else values
-
-
 def _orientation(exif: bytes | None) -> int:
     """The EXIF orientation 1..8 of the first directory; 1, as it lies, when there is none that makes sense.
 
@@ -348,17 +324,6 @@ def _orientation(exif: bytes | None) -> int:
     except struct.error:  # points outside itself; the pixels are still good
         pass
     return 1
-
-
-def _oriented(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """The pixels (H, W, C) turned as EXIF 2.32 says: 5 to 8 swap the axes, then each may be flipped."""
-    if orientation == 1:
-        return pixels
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    flip_y = -1 if orientation in (3, 4, 7, 8) else 1
-    flip_x = -1 if orientation in (2, 3, 6, 7) else 1
-    return np.ascontiguousarray(pixels[::flip_y, ::flip_x])
 
 
 # TIFF and .npy

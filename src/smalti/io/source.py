@@ -1,11 +1,10 @@
-"""Where an image comes from: opening it, knowing it by its first bytes, and refusing what is too large."""
+"""Where an image comes from: opening it, and knowing it by its first bytes."""
 
 from __future__ import annotations
 
 import io
-import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -129,30 +128,3 @@ def peek(file: BinaryIO) -> bytes:
     head = file.read(_HEAD)
     file.seek(0)
     return head
-
-
-def check_pixels(name: str, shape: Sequence[int], max_pixels: int, channels: int = 1) -> None:
-    """Raise ``ReadError`` for a header that promises more than ``max_pixels``, before memory is taken for
-    them.
-
-    More than four channels count as several pixels, four to a pixel, so that a picture cannot hide in depth.
-    """
-    if min(shape, default=0) < 1 or channels < 1:
-        raise ReadError(f"{name} says it has no pixels ({' x '.join(map(str, shape))}); the file is damaged")
-    pixels = math.prod(int(length) for length in shape) * -(-channels // 4)
-    if pixels > max_pixels:
-        size = " x ".join(map(str, shape)) + (f" x {channels} channels" if channels > 4 else "")
-        raise ReadError(
-            f"{name} says it has {size} pixels, more than the limit of {max_pixels:,}; "
-            f"if you trust it, raise the limit: --max-pixels {pixels} (max_pixels={pixels})"
-        )
-
-
-def damaged(name: str, kind: str, what: str) -> ReadError:
-    """The error for a file that breaks its own format."""
-    return ReadError(f"{name} is a damaged {kind} file: {what}; get a whole copy of it")
-
-
-def first_line(error: Exception) -> str:
-    """What a library says went wrong, in one line."""
-    return (str(error) or type(error).__name__).splitlines()[0]

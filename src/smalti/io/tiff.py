@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import logging
 import math
-import re
 import struct
 import warnings
 from collections.abc import Iterator, Mapping
@@ -23,12 +22,10 @@ import numpy as np
 from ..errors import InputError, ReadError
 from ..geometry import UNKNOWN, Geometry
 from ..image import Image
-from .source import check_pixels, damaged, first_line
+from .decoding import Decoded, Request, check_pixels, damaged, first_line, oriented, pillow_array
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
-
-    from .raster import Decoded, Request
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +47,9 @@ _UNITS = {
     "inch": "inch",
 }
 _MICROMETRES = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "km": 1e9, "inch": 25400.0}
+_OME_DTYPES = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64")
+_OME_UNITS = {"um": "µm", "inch": "in"}
+_SPACING, _UNIT = "spacing_zyx", "unit"  # our keys in tifffile's JSON
 _SCREEN_DPI = (1.0, 72.0, 96.0)  # what software writes into the inch tags when it knows nothing
 _STACKED, _COLORED = "ZQI", "CS"
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
@@ -58,8 +58,6 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
 def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
     """One page, or all pages as a volume. Raises ``ReadError`` for pages that make neither."""
     import tifffile
-
-    from .raster import Decoded, _oriented
 
     name = request.name
     check_whole(file, name)
@@ -79,7 +77,7 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
     except Exception as error:  # tifffile raises whatever a broken tag leads to
         raise damaged(name, "TIFF", first_line(error)) from error
     if orientation in range(2, 9) and pixels.ndim == 3:
-        pixels = _oriented(pixels, orientation)
+        pixels = oriented(pixels, orientation)
         if orientation >= 5 and geometry.spacing is not None:
             geometry = Geometry(geometry.spacing[::-1], geometry.unit)
     return Decoded(pixels, channels, geometry)
@@ -87,7 +85,7 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """tifffile logs oddities, which prints them when nobody has set logging up; ours takes them."""
+    """The oddities that tifffile logs, which would be printed when nobody has set logging up, go to ours."""
     logger = logging.getLogger("tifffile")
     forward = _Forward()
     logger.addHandler(forward)
@@ -113,7 +111,7 @@ def _values(tif: TiffFile, file: BinaryIO, request: Request) -> tuple[np.ndarray
     if request.page is not None:
         if not 0 <= request.page < count:
             raise ReadError(
-                f"page {request.page} of {name} was wanted, it has {count}; pages count from 0 to {count - 1}"
+                f"page {request.page} of {name} was wanted, it has {count}; choose one of {_choice(count)}"
             )
         page = tif.pages[request.page].aspage()
         _check(page.shape, page.axes, page, request)
@@ -123,7 +121,7 @@ def _values(tif: TiffFile, file: BinaryIO, request: Request) -> tuple[np.ndarray
         sizes = ", ".join("x".join(map(str, series.shape)) for series in whole[:4])
         raise ReadError(
             f"{name} has pages of different sizes or types ({sizes}{', ...' if len(whole) > 4 else ''}); "
-            f"read one with page=0 to page={count - 1}"
+            f"choose one of {_choice(count)}"
         )
     series = whole[0]
     page = series.keyframe.aspage()
@@ -131,7 +129,9 @@ def _values(tif: TiffFile, file: BinaryIO, request: Request) -> tuple[np.ndarray
     empty = np.broadcast_to(np.uint8(0), series.shape)
     _arranged(empty, series.axes, name, count)  # axes that make no image are refused before they are read
     if any(part is None for part in series.pages):
-        raise ReadError(f"{name} is one of several files of an OME set, which are not joined; read page=0")
+        raise ReadError(
+            f"{name} is one of several files of an OME set, which are not joined; choose one of {_choice(count)}"
+        )
     for part in series.pages:
         _check_strips(part, name)
     try:
@@ -144,6 +144,10 @@ def _values(tif: TiffFile, file: BinaryIO, request: Request) -> tuple[np.ndarray
     if values.shape != series.shape or values.dtype != series.dtype:
         raise damaged(name, "TIFF", f"its pages hold {values.shape} values, {series.shape} were promised")
     return values, series.axes, page
+
+
+def _choice(pages: int) -> str:
+    return f"pages 0 to {pages - 1}, as with --page 0 (page=0)"
 
 
 def _check(shape: tuple[int, ...], axes: str, page: TiffPage, request: Request) -> None:
@@ -198,8 +202,6 @@ def _check_strips(page: Any, name: str) -> None:
 def _by_pillow(page: Any, index: int, file: BinaryIO) -> np.ndarray | None:
     from PIL.TiffImagePlugin import TiffImageFile
 
-    from .raster import pillow_array
-
     file.seek(0)
     try:
         picture = TiffImageFile(io.BytesIO(file.read()))
@@ -250,7 +252,7 @@ def _arranged(values: np.ndarray, axes: str, name: str, pages: int) -> tuple[np.
         lengths = ", ".join(f"{axis}={length}" for axis, length in zip(letters, shape, strict=True))
         raise ReadError(
             f"{name} has the axes {lengths}, wanted Y and X with one of Z at most and channels; "
-            f"read one page with page=0 to page={pages - 1}, or split the file"
+            f"choose one of {_choice(pages)}, or split the file"
         )
     values = values.reshape(shape)
     order = [letters.index(axis) for axis in [*stack, "Y", "X", *color]]
@@ -292,7 +294,10 @@ def _geometry(tif: TiffFile, page: Any, ndim: int) -> Geometry:
             return _ome_geometry(tif.ome_metadata, ndim)
         if tif.is_imagej and tif.imagej_metadata:
             return _imagej_geometry(tif.imagej_metadata, page, ndim)
-        return _tag_geometry(page) if ndim == 2 else UNKNOWN
+        if ndim == 2:
+            return _tag_geometry(page)
+        described = (tif.shaped_metadata or ({},))[0]
+        return Geometry(described[_SPACING], described[_UNIT]) if _SPACING in described else UNKNOWN
     except (ValueError, TypeError, ZeroDivisionError, ElementTree.ParseError) as error:
         _log.warning("spacing not understood, taken as unknown: %s", error)
         return UNKNOWN
@@ -407,8 +412,9 @@ def encode_tiff(file: BinaryIO, image: Image) -> None:
     """Write an image or a label map as a deflated TIFF, a page for each z; 4 GB and more become BigTIFF.
 
     The spacing of a 2-D image goes into the resolution tags (nine digits, in centimetres), that of a volume
-    into OME-XML, the only place that has z and allows every dtype. Degrees and an affine have no place in
-    either.
+    into OME-XML, which has z and which other programs read too; for the dtypes that OME lacks (float16, 64-bit
+    integers) into the JSON that tifffile keeps in the description. Degrees, an affine and channel names are
+    not kept.
     """
     import tifffile
 
@@ -441,10 +447,15 @@ def encode_tiff(file: BinaryIO, image: Image) -> None:
             options["resolution"] = (1e4 / steps[1], 1e4 / steps[0])
             options["resolutionunit"] = "CENTIMETER"
         else:
-            options["ome"] = True
-            for axis, step in zip("ZYX", geometry.spacing, strict=True):
-                options["metadata"][f"PhysicalSize{axis}"] = step
-                options["metadata"][f"PhysicalSize{axis}Unit"] = re.sub("^um$", "µm", geometry.unit)
+            options["ome"] = pixels.dtype.name in _OME_DTYPES
+            if options["ome"]:
+                for axis, step in zip("ZYX", geometry.spacing, strict=True):
+                    options["metadata"][f"PhysicalSize{axis}"] = step
+                    options["metadata"][f"PhysicalSize{axis}Unit"] = _OME_UNITS.get(
+                        geometry.unit, geometry.unit
+                    )
+            else:
+                options["metadata"] |= {_SPACING: geometry.spacing, _UNIT: geometry.unit}
     with warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")  # about shapes that other programs may take for something else
         tifffile.imwrite(file, pixels, bigtiff=pixels.nbytes > 2**32 - 2**25, **options)

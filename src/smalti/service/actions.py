@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import InputError, SmaltiError, unknown_name
 from ..geometry import Geometry
 from ..image import Image
-from ..measure import measure
+from ..measurements import measure
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts, make_segmenter
 from ..table import Table

@@ -15,7 +15,7 @@ from smalti.classes import ClassSet
 from smalti.errors import InputError, UnknownName
 from smalti.geometry import Geometry
 from smalti.image import Image
-from smalti.measure import PROPERTIES, measure
+from smalti.measurements import PROPERTIES, measure
 from smalti.segmentation import Segmentation
 from smalti.table import Table
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from smalti.errors import InputError
-from smalti.overlap import confusion, mask_iou, nms, overlap
+from smalti.overlaps import confusion, mask_iou, nms, overlap
 from smalti.segmentation import Segmentation
 
 SHAPES = st.one_of(
