@@ -76,7 +76,9 @@ def class_confusion() -> Comparison:
 
     def by_bincount() -> np.ndarray:
         counted = truth < 19
-        return np.bincount(19 * truth[counted].astype(int) + predicted[counted], minlength=361).reshape(19, 19)
+        return np.bincount(19 * truth[counted].astype(int) + predicted[counted], minlength=361).reshape(
+            19, 19
+        )
 
     return Comparison(
         by_bincount,
@@ -90,7 +92,9 @@ def class_confusion() -> Comparison:
 def all_pairs_iou() -> Comparison:
     """IoU of 100 masks with 100 others, each library from its own run lengths."""
     masks, others = blobs(100, 480, 640, 0), blobs(100, 480, 640, 1)
-    peers = [coco.encode(np.asfortranarray(side.transpose(1, 2, 0).view(np.uint8))) for side in (masks, others)]
+    peers = [
+        coco.encode(np.asfortranarray(side.transpose(1, 2, 0).view(np.uint8))) for side in (masks, others)
+    ]
     ours = [Segmentation.from_masks(side) for side in (masks, others)]
     return Comparison(
         lambda: coco.iou(*peers, [0] * 100),

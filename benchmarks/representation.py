@@ -79,8 +79,14 @@ def label_rows(labels: np.ndarray) -> tuple[int, int, int, dict[str, tuple[float
         labels.nbytes,
         one.runs.nbytes,
         {
-            "areas": (milliseconds(lambda: np.bincount(labels.ravel())), milliseconds(lambda: fresh().areas_px)),
-            "boxes": (milliseconds(lambda: ndimage.find_objects(labels)), milliseconds(lambda: fresh().boxes)),
+            "areas": (
+                milliseconds(lambda: np.bincount(labels.ravel())),
+                milliseconds(lambda: fresh().areas_px),
+            ),
+            "boxes": (
+                milliseconds(lambda: ndimage.find_objects(labels)),
+                milliseconds(lambda: fresh().boxes),
+            ),
             "choose half": (milliseconds(lambda: lookup[labels]), milliseconds(lambda: fresh()[kept])),
             "overlap table": (
                 milliseconds(lambda: np.unique(labels.astype(np.int64) << 32 | shifted, return_counts=True)),
@@ -137,7 +143,11 @@ def main() -> None:
     print("|---|---:|---:|---:|" + "---:|" * len(names))
     for scene, (count, dense, runs, rows) in scenes.items():
         cells_ = [f"{d:.3g} → {r:.3g}" if d else f"{r:.3g}" for d, r in rows.values()]
-        print(f"| {scene} | {count:,} | {dense / 1e6:.2f} MB | {runs / 1e6:.2f} MB | " + " | ".join(cells_) + " |")
+        print(
+            f"| {scene} | {count:,} | {dense / 1e6:.2f} MB | {runs / 1e6:.2f} MB | "
+            + " | ".join(cells_)
+            + " |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Draw the picture of the README: the segments of the demo's photographs, laid like a mosaic.
 
-    make demo
-    .venv/bin/python examples/mosaic.py out/demo docs/mosaic.png
+make demo
+.venv/bin/python examples/mosaic.py out/demo docs/mosaic.png
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def panel(labels: np.ndarray) -> np.ndarray:
     zoom = max(1, round(WIDTH_PX * 2 / wide))
     cut = cut.repeat(zoom, 0).repeat(zoom, 1)
     ground = smalti.Image(np.full((*cut.shape, 3), GROUND, np.uint8))
-    drawn = overlay(ground, smalti.Segmentation.from_labels(cut), fill=0.85, ids=False, colors="segment", zoom=1)
+    drawn = overlay(
+        ground, smalti.Segmentation.from_labels(cut), fill=0.85, ids=False, colors="segment", zoom=1
+    )
     return cv2.resize(drawn, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA)
 
 

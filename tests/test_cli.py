@@ -16,7 +16,11 @@ import pytest
 def smalti(*arguments, cwd=None, data=None):
     """Run the command as a user would, and give its result."""
     return subprocess.run(
-        [sys.executable, "-m", "smalti", *map(str, arguments)], cwd=cwd, input=data, capture_output=True, timeout=120
+        [sys.executable, "-m", "smalti", *map(str, arguments)],
+        cwd=cwd,
+        input=data,
+        capture_output=True,
+        timeout=120,
     )
 
 
@@ -88,7 +92,9 @@ def test_a_batch_goes_on_past_a_bad_image(spots):
         (spots / f"{name}.png").write_bytes((spots / "spots.png").read_bytes())
     (spots / "bad.png").write_bytes((spots / "spots.png").read_bytes()[:60])
     for jobs in (1, 2):
-        done = smalti("predict", ".", "-m", "otsu", "--jobs", jobs, "--json", "--out", f"out{jobs}", cwd=spots)
+        done = smalti(
+            "predict", ".", "-m", "otsu", "--jobs", jobs, "--json", "--out", f"out{jobs}", cwd=spots
+        )
         assert done.returncode == 1
         answers = [json.loads(line) for line in done.stdout.decode().splitlines()]
         assert len(answers) == 4
@@ -130,7 +136,9 @@ def test_methods_lists_all_and_shows_one():
 def bomb(path):
     """A PNG whose header says 100,000 x 100,000 pixels."""
     chunk = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk)))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    )
 
 
 BAD = {
@@ -139,13 +147,21 @@ BAD = {
     "glob of nothing": (["predict", "x*.png", "-m", "otsu"], 2, "no images match"),
     "unknown method": (["predict", "spots.png", "-m", "ostu"], 2, "nearest: otsu"),
     "unknown parameter": (["predict", "spots.png", "-m", "otsu", "--set", "bin=3"], 2, "nearest: bins"),
-    "out of bounds": (["predict", "spots.png", "-m", "otsu", "--set", "bins=1"], 2, "greater than or equal to 2, got 1"),
+    "out of bounds": (
+        ["predict", "spots.png", "-m", "otsu", "--set", "bins=1"],
+        2,
+        "greater than or equal to 2, got 1",
+    ),
     "no setting": (["predict", "spots.png", "-m", "otsu", "--set", "bins"], 2, "name=value"),
     "unknown step": (["predict", "spots.png", "-m", "otsu", "--before", "gausian"], 2, "nearest: gaussian"),
     "unknown format": (["predict", "spots.png", "-m", "otsu", "--formats", "lables"], 2, "nearest: labels"),
     "bad spacing": (["predict", "spots.png", "-m", "otsu", "--spacing", "0.5"], 1, "0.5um"),
     "bad prompt": (["predict", "spots.png", "-m", "grabcut", "--box", "1,2"], 2, "ymin,xmin,ymax,xmax"),
-    "prompt not taken": (["predict", "spots.png", "-m", "otsu", "--box", "1,2,5,6"], 1, "otsu takes no boxes"),
+    "prompt not taken": (
+        ["predict", "spots.png", "-m", "otsu", "--box", "1,2,5,6"],
+        1,
+        "otsu takes no boxes",
+    ),
     "prompt missing": (["predict", "spots.png", "-m", "grabcut"], 1, "box"),
     "empty file": (["predict", "empty.png", "-m", "otsu"], 1, "empty"),
     "truncated": (["predict", "cut.png", "-m", "otsu"], 1, "cut"),
@@ -173,7 +189,9 @@ def test_bad_input_gets_one_clear_line(spots, case):
     bomb(spots / "bomb.png")
     np.save(spots / "nan.npy", np.array([[0.0, np.nan], [1.0, 2.0]]))
     np.save(spots / "seven.npy", np.zeros((4, 4, 7), np.uint8))
-    cv2.imwrite(str(spots / "color.png"), np.random.default_rng(0).integers(0, 255, (24, 32, 3)).astype(np.uint8))
+    cv2.imwrite(
+        str(spots / "color.png"), np.random.default_rng(0).integers(0, 255, (24, 32, 3)).astype(np.uint8)
+    )
     cv2.imwrite(str(spots / "small.png"), np.ones((4, 5), np.uint16))
     arguments, code, words = BAD[case]
     done = smalti(*arguments, cwd=spots)

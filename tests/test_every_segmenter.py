@@ -159,7 +159,12 @@ def test_parameters_out_of_bounds_are_refused(method):
     schema = type(method).model_json_schema()["properties"]
     for name, field in schema.items():
         for options in [field, *field.get("anyOf", [])]:
-            for key, beyond in (("minimum", -1), ("exclusiveMinimum", 0), ("maximum", 1), ("exclusiveMaximum", 0)):
+            for key, beyond in (
+                ("minimum", -1),
+                ("exclusiveMinimum", 0),
+                ("maximum", 1),
+                ("exclusiveMaximum", 0),
+            ):
                 if key in options:
                     with pytest.raises(InputError, match=name):
                         make_segmenter(method.name, **{name: options[key] + beyond})

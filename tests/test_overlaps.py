@@ -71,7 +71,11 @@ def test_matching_is_one_to_one_and_the_best(pair, min_iou):
     assert (matches.iou > min_iou).all()
     iou = np.zeros((7, 7))
     iou[table.truth, table.predicted] = np.where(table.iou > min_iou, table.iou, 0)
-    best = max(iou[1:, list(order)].trace() for order in itertools.permutations(range(1, 7))) if len(pair[0]) else 0
+    best = (
+        max(iou[1:, list(order)].trace() for order in itertools.permutations(range(1, 7)))
+        if len(pair[0])
+        else 0
+    )
     assert matches.iou.sum() == pytest.approx(best)
 
 
@@ -99,7 +103,9 @@ def test_nms_spares_other_classes_unless_told():
     from smalti.classes import ClassSet
 
     masks = np.ones((2, 3, 3), bool)
-    one = Segmentation.from_masks(masks, class_ids=[1, 2], scores=[0.9, 0.8], classes=ClassSet.from_names("ab"))
+    one = Segmentation.from_masks(
+        masks, class_ids=[1, 2], scores=[0.9, 0.8], classes=ClassSet.from_names("ab")
+    )
     assert len(nms(one)) == 2
     assert nms(one, per_class=False).scores.tolist() == [0.9]
 

@@ -103,7 +103,9 @@ def test_merging_unites_pixels(masks, data):
 def test_merging_a_label_map_is_merging_its_runs(labels):
     from_labels = Segmentation.from_labels(labels)
     groups = np.arange(len(from_labels)) // 2 + 1
-    assert from_labels.merge(groups) == Segmentation.from_runs(from_labels.shape, from_labels.runs).merge(groups)
+    assert from_labels.merge(groups) == Segmentation.from_runs(from_labels.shape, from_labels.runs).merge(
+        groups
+    )
 
 
 @given(MASKS)
@@ -175,7 +177,10 @@ def test_nobody_can_change_it():
         (lambda: Segmentation.from_labels(np.array([[1, 2]]), scores=[0.5, 1.5]), "0 to 1"),
         (lambda: Segmentation.from_labels(np.array([[1, 2]]), scores=[0.5, np.nan]), "0 to 1"),
         (lambda: Segmentation.from_labels(np.array([[1, 2]]), class_ids=[1, 9]), "class set"),
-        (lambda: Segmentation.from_labels(np.array([[1, 2]]), class_ids=[1, 1], scores=[1]), "one per segment"),
+        (
+            lambda: Segmentation.from_labels(np.array([[1, 2]]), class_ids=[1, 1], scores=[1]),
+            "one per segment",
+        ),
         (lambda: Segmentation.from_masks(np.zeros((2, 3, 3))), "bool"),
         (lambda: Segmentation.from_masks([]), "shape="),
         (lambda: Segmentation.from_masks([np.zeros((2, 2), bool), np.zeros((2, 3), bool)]), "shape"),

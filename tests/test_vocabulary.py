@@ -18,7 +18,12 @@ class TestImage:
 
     @pytest.mark.parametrize(
         ("count", "names"),
-        [(1, ("grey",)), (2, ("grey", "alpha")), (3, ("red", "green", "blue")), (5, tuple(f"channel_{i}" for i in range(5)))],
+        [
+            (1, ("grey",)),
+            (2, ("grey", "alpha")),
+            (3, ("red", "green", "blue")),
+            (5, ("channel_0", "channel_1", "channel_2", "channel_3", "channel_4")),
+        ],
     )
     def test_channels_have_default_names(self, count, names):
         assert Image(np.zeros((2, 2, count))).channels == names

@@ -91,7 +91,9 @@ class ClassSet(Sequence[Class]):
                 for entry in json.loads(text)
             )
         except (KeyError, TypeError, json.JSONDecodeError) as error:
-            raise InputError(f"not a class set: wanted a list of id, name, color, thing; {error!r}") from error
+            raise InputError(
+                f"not a class set: wanted a list of id, name, color, thing; {error!r}"
+            ) from error
 
     def to_json(self) -> str:
         """A JSON list of ``{id, name, color, thing}``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -28,7 +28,9 @@ app = typer.Typer(
 Spacing = Annotated[
     str | None, typer.Option(help="Distance between pixels, such as 0.5um, or per axis 2x0.5x0.5um.")
 ]
-Page = Annotated[int | None, typer.Option(min=0, help="Page of a multi-page file, from 0; all pages are a volume.")]
+Page = Annotated[
+    int | None, typer.Option(min=0, help="Page of a multi-page file, from 0; all pages are a volume.")
+]
 MaxPixels = Annotated[int | None, typer.Option(min=1, help="Refuse images of more pixels than this.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output and nothing else.")]
 
@@ -44,14 +46,18 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
     ] = False,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error; works after any command.")] = False,
+    debug: Annotated[
+        bool, typer.Option(help="Show the traceback of an error; works after any command.")
+    ] = False,
 ) -> None:
     """What holds for all commands. ``--debug`` is taken by ``main`` wherever it stands."""
 
 
 @app.command("predict")
 def predict_command(
-    images: Annotated[list[str], typer.Argument(help="Images, folders or quoted globs; - is standard input.")],
+    images: Annotated[
+        list[str], typer.Argument(help="Images, folders or quoted globs; - is standard input.")
+    ],
     method: Annotated[str, typer.Option("--method", "-m", help="Name of the method; see: smalti methods.")],
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the method, name=value; repeatable.")
@@ -60,7 +66,8 @@ def predict_command(
         list[str] | None, typer.Option(help="A step on the image first, as gaussian:sigma_px=2; repeatable.")
     ] = None,
     after: Annotated[
-        list[str] | None, typer.Option(help="A step on the segments, as drop-small:min_area_px=50; repeatable.")
+        list[str] | None,
+        typer.Option(help="A step on the segments, as drop-small:min_area_px=50; repeatable."),
     ] = None,
     box: Annotated[
         list[str] | None, typer.Option(help="A box prompt, ymin,xmin,ymax,xmax in pixels; repeatable.")
@@ -82,7 +89,7 @@ def predict_command(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Images segmented at the same time.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Segment images: label maps, overlays and measurements for each."""
+    """Segment images: label map, overlay and table of each."""
     from .segmenter import Method, make_segmenter, parse_settings
     from .service.actions import check_formats, predict_files
     from .service.inputs import find_images
@@ -111,7 +118,9 @@ def predict_command(
         typer.echo(f"smalti: {outcome.image}: {outcome.error}", err=True)
     if failed:
         if len(outcomes) > 1:
-            typer.echo(f"smalti: {len(failed)} of {len(outcomes)} images failed, the others are done", err=True)
+            typer.echo(
+                f"smalti: {len(failed)} of {len(outcomes)} images failed, the others are done", err=True
+            )
         raise typer.Exit(1)
 
 
@@ -120,7 +129,7 @@ def methods_command(
     name: Annotated[str | None, typer.Argument(help="A method or step, to see its parameters.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The methods and steps there are; one of them with its parameters, defaults, bounds and source."""
+    """List the methods and steps, or show one with its parameters."""
     from .service import catalogue
 
     if name is None:
@@ -147,7 +156,7 @@ def measure_command(
     max_pixels: MaxPixels = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the segments of a label map: one row a segment, as CSV."""
+    """Measure the segments of a label map, as CSV."""
     from .service.actions import measure_file
 
     table = measure_file(labels, image, _reading(spacing, page, max_pixels))
@@ -184,7 +193,7 @@ def demo_command(
     out: Annotated[Path, typer.Option(help="Folder for the pictures and index.html.")] = Path("out/demo"),
     as_json: AsJson = False,
 ) -> None:
-    """Segment real photographs, each with a fitting method, and show them side by side."""
+    """Segment real photographs and show them side by side."""
     from .service.demo import SCENES, run_demo
 
     rows = []
@@ -214,13 +223,15 @@ def _progress(outcomes: Any, total: int, what: str) -> Any:
     yield from track(outcomes, total=total, description=what, console=Console(stderr=True), transient=True)
 
 
-def _table(*columns: str, numbers: tuple[str, ...] = ()) -> Any:
+def _table(*columns: str) -> Any:
+    """An empty table for the terminal; a column that begins with # holds numbers, set to the right."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if column.startswith("#") else "left"
+        table.add_column(column.lstrip("#"), justify=justify, overflow="fold")
     return table
 
 
@@ -231,40 +242,40 @@ def _print(renderable: Any) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(renderable)
 
 
-def _size(outcome: Outcome) -> str:
-    return "-" if outcome.median_size is None else f"{outcome.median_size:.4g} {outcome.size_unit}"
-
-
 def _print_outcomes(outcomes: list[Outcome]) -> None:
     if not outcomes:
         return
-    table = _table(
-        "image", "segments", "coverage", "median size", "seconds", numbers=("segments", "coverage", "median size", "seconds")
-    )
+    table = _table("image", "#segments", "#coverage", "#median size", "#seconds")
     for one in outcomes:
-        table.add_row(one.image, str(one.segments), f"{one.coverage:.1%}", _size(one), f"{one.seconds:.2f}")
+        table.add_row(
+            one.image, str(one.segments), f"{one.coverage:.1%}", one.size_text, f"{one.seconds:.2f}"
+        )
     _print(table)
     written = [path for one in outcomes for path in one.outputs.values()]
-    typer.echo(f"written: {' '.join(written[:6])}{f' and {len(written) - 6} more' if len(written) > 6 else ''}")
+    typer.echo(
+        f"written: {' '.join(written[:6])}{f' and {len(written) - 6} more' if len(written) > 6 else ''}"
+    )
 
 
 def _print_demo(rows: list[Any]) -> None:
-    table = _table("image", "method", "segments", "median size", "seconds", numbers=("segments", "median size", "seconds"))
+    table = _table("image", "method", "#segments", "#median size", "#seconds")
     for row in rows:
         one = row.outcome
-        table.add_row(row.title, row.method, str(one.segments), _size(one), f"{one.seconds:.2f}")
+        table.add_row(row.title, row.method, str(one.segments), one.size_text, f"{one.seconds:.2f}")
     _print(table)
 
 
 def _print_families(entries: list[dict[str, Any]]) -> None:
-    table = _table("family", "name", "what it does", "takes")
+    table = _table("name", "what it does", "takes")
     family = None
     for entry in entries:
-        if family is not None and entry["family"] != family:
+        if entry["family"] != family:
+            family = entry["family"]
             table.add_section()
-        shown = entry["family"] if entry["family"] != family else ""
-        table.add_row(shown, entry["name"], entry["summary"], ", ".join(entry["takes"]))
-        family = entry["family"]
+            table.add_row(f"[bold]{family}[/bold]")
+        table.add_row(
+            f"  {entry['name']}", entry["summary"], " ".join(entry["takes"]).replace(" as prompts", "")
+        )
     _print(table)
     typer.echo("\nOne of them, with its parameters: smalti methods NAME")
 
@@ -272,10 +283,13 @@ def _print_families(entries: list[dict[str, Any]]) -> None:
 def _print_method(entry: dict[str, Any]) -> None:
     typer.echo(f"{entry['name']} ({entry['family']}): {entry['summary']}")
     typer.echo(f"takes: {', '.join(entry['takes'])}\nsource: {entry['source']}\n")
-    table = _table("parameter", "default", "allowed", "meaning", numbers=("default",))
+    table = _table("parameter", "#default", "allowed", "meaning")
     for parameter in entry["parameters"]:
         table.add_row(
-            parameter["name"], json.dumps(parameter["default"]), parameter["allowed"], parameter["description"]
+            parameter["name"],
+            json.dumps(parameter["default"]),
+            parameter["allowed"],
+            parameter["description"],
         )
     _print(table)
     typer.echo(f"\nexample: {entry['example']}")

@@ -45,9 +45,7 @@ class OverlapTable:
     @property
     def dice(self) -> np.ndarray:
         """Twice the intersection over the sum of the areas, of each pair, (P,)."""
-        return (
-            2 * self.pixels / (self.truth_areas[self.truth - 1] + self.predicted_areas[self.predicted - 1])
-        )
+        return 2 * self.pixels / (self.truth_areas[self.truth - 1] + self.predicted_areas[self.predicted - 1])
 
     def matrix(self) -> np.ndarray:
         """Dense table (N + 1, M + 1) of shared pixels, row and column 0 being "no segment".

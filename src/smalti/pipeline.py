@@ -55,9 +55,9 @@ class Pipeline(Method):
 
     def predict(self, image: Image, *prompts: Any) -> Segmentation:
         """The method's segments of the stepped image, stepped in turn; prompts go to the method."""
-        for step in self.before:
-            image = step.apply(image)
+        for before in self.before:
+            image = before.apply(image)
         segmentation = self.method.predict(image, *prompts)
-        for step in self.after:
-            segmentation = step.apply(segmentation)
+        for after in self.after:
+            segmentation = after.apply(segmentation)
         return segmentation

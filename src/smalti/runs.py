@@ -29,9 +29,7 @@ class Runs:
     def of_labels(cls, labels: np.ndarray, num_segments: int) -> Runs:
         """Runs of a label map ``(*S,)`` int32 whose labels are 0..num_segments."""
         flat = np.ascontiguousarray(labels).reshape(-1)
-        return cls(
-            *compiled.runs.find_runs(flat, labels.shape[-1], num_segments, index_array(labels.size))
-        )
+        return cls(*compiled.runs.find_runs(flat, labels.shape[-1], num_segments, index_array(labels.size)))
 
     @classmethod
     def of_masks(cls, masks: np.ndarray) -> Runs:

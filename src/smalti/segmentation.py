@@ -33,6 +33,8 @@ class Segmentation:
     scores: np.ndarray
     classes: ClassSet
     geometry: Geometry
+    _labels: Any  # np.ndarray or None
+    _runs: Any  # Runs or None; never both None
 
     def __init__(
         self,
@@ -104,9 +106,13 @@ class Segmentation:
         lowest, top = int(labels.min()), int(labels.max())
         if lowest < 0:
             raise InputError(f"labels must be 0 or more, got {lowest}; void belongs to the reader's void=")
-        columns = [list(column) for column in (class_ids, scores) if column is not None]
-        if columns:
-            count = len(columns[0])
+        if class_ids is not None:
+            class_ids = list(class_ids)
+        if scores is not None:
+            scores = list(scores)
+        listed = class_ids if class_ids is not None else scores
+        if listed is not None:
+            count = len(listed)
             if top > count:
                 raise InputError(f"labels name segment {top} but class_ids or scores list only {count}")
         elif top > max(labels.size, 2**16):
@@ -125,8 +131,8 @@ class Segmentation:
             labels.shape,
             count,
             labels=labels,
-            class_ids=columns.pop(0) if class_ids is not None else None,
-            scores=columns.pop(0) if scores is not None else None,
+            class_ids=class_ids,
+            scores=scores,
             classes=classes,
             geometry=geometry,
         )
@@ -151,7 +157,9 @@ class Segmentation:
         parts = []
         for stack in stacks:
             if stack.dtype != bool:
-                raise InputError(f"masks must be bool, got {stack.dtype}; write mask > 0 or scores > threshold")
+                raise InputError(
+                    f"masks must be bool, got {stack.dtype}; write mask > 0 or scores > threshold"
+                )
             if stack.ndim not in (3, 4):
                 raise InputError(f"masks must be (N, H, W) or (N, D, H, W), got {stack.shape}")
             wanted = stack.shape[1:] if wanted is None else wanted
@@ -162,7 +170,13 @@ class Segmentation:
             raise InputError("no masks and no shape; give shape=(H, W) where there may be no mask")
         runs = Runs.concatenate(parts)
         return cls(
-            wanted, len(runs), runs=runs, class_ids=class_ids, scores=scores, classes=classes, geometry=geometry
+            wanted,
+            len(runs),
+            runs=runs,
+            class_ids=class_ids,
+            scores=scores,
+            classes=classes,
+            geometry=geometry,
         )
 
     @classmethod
@@ -181,10 +195,18 @@ class Segmentation:
         runs.check(shape)
         dtype = index_array(math.prod(shape)).dtype
         runs = Runs(
-            runs.offsets.astype(np.int64), runs.start.astype(dtype, copy=False), runs.stop.astype(dtype, copy=False)
+            runs.offsets.astype(np.int64),
+            runs.start.astype(dtype, copy=False),
+            runs.stop.astype(dtype, copy=False),
         )
         return cls(
-            shape, len(runs), runs=runs, class_ids=class_ids, scores=scores, classes=classes, geometry=geometry
+            shape,
+            len(runs),
+            runs=runs,
+            class_ids=class_ids,
+            scores=scores,
+            classes=classes,
+            geometry=geometry,
         )
 
     @classmethod
@@ -371,7 +393,9 @@ class Segmentation:
         """
         groups = np.asarray(groups)
         if groups.shape != (len(self),) or groups.dtype.kind not in "ui":
-            raise InputError(f"groups must be {len(self)} integers, got {groups.dtype} of shape {groups.shape}")
+            raise InputError(
+                f"groups must be {len(self)} integers, got {groups.dtype} of shape {groups.shape}"
+            )
         numbers, first = np.unique(groups, return_index=True)
         first = first[numbers != 0]
         count = len(first)
@@ -432,16 +456,14 @@ class Segmentation:
 
     def __repr__(self) -> str:
         ids, counts = np.unique(self.class_ids, return_counts=True)
-        kinds = ", ".join(
-            f"{self.classes.of(i).name} {count}" for i, count in zip(ids, counts, strict=True)
-        )
+        kinds = ", ".join(f"{self.classes.of(i).name} {count}" for i, count in zip(ids, counts, strict=True))
         size = " x ".join(str(length) for length in self.shape)
         return f"Segmentation({size}, {len(self)} segments{': ' + kinds if kinds else ''}, spacing {self.geometry})"
 
 
 def _column(name: str, values: Iterable[float], count: int, dtype: type) -> np.ndarray:
     """One value per segment as a read-only array of its own."""
-    column = np.array(values if isinstance(values, np.ndarray) else list(values), dtype=dtype)
+    column: np.ndarray = np.array(values if isinstance(values, np.ndarray) else list(values), dtype=dtype)
     if column.shape != (count,):
         raise InputError(f"{name} must be {count} numbers, one per segment, got shape {column.shape}")
     column.flags.writeable = False

@@ -101,11 +101,21 @@ def test_labels_are_those_of_the_definition(flood):
     assert np.array_equal(watershed(*flood), flood_with_a_heap(*flood))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(floods(["int32", "uint16", "float32", "float64"], distinct=True))
 def test_labels_are_scikit_images_where_no_two_pixels_are_equally_high(flood):
     elevation, markers, mask, connectivity = flood
     assert np.array_equal(watershed(*flood), peer_watershed(elevation, markers, connectivity, mask=mask))
+
+
+@settings(max_examples=150, deadline=None)
+@given(floods(["uint8", "int32", "float32", "float64"]))
+def test_labels_are_scikit_images_where_no_two_markers_are_equally_high(flood):
+    elevation, markers, mask, connectivity = flood
+    elevation = 1000.0 * elevation
+    elevation[markers > 0] += np.arange(np.count_nonzero(markers))
+    labels = watershed(elevation, markers, mask, connectivity)
+    assert np.array_equal(labels, peer_watershed(elevation, markers, connectivity, mask=mask))
 
 
 @pytest.mark.parametrize("shape", [(90, 110), (20, 30, 25)])

@@ -244,6 +244,13 @@ def test_png_with_one_transparent_colour_gets_alpha(color_type, channels, depth)
     assert np.array_equal(image.pixels[..., -1] == 0, (pixels == pixels[0, 0]).all(axis=-1))
 
 
+def test_a_profile_that_is_wrong_is_not_reported_aloud(capfd):
+    profile = png_chunk(b"iCCP", b"ICC\0\0" + zlib.compress(bytes(200)))
+    pixels = noise("uint8", 3)
+    assert np.array_equal(read_image(png(pixels, 2, 8, profile)).pixels, pixels)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_cmyk_becomes_rgb():
     picture = PillowImage.fromarray(smooth(3)).convert("CMYK")
     for format in ("JPEG", "TIFF"):
@@ -296,6 +303,23 @@ def test_orientation_of_grey_and_16_bit(orientation):
     deep = noise("uint16", 3)
     content = png(deep, 2, 16, png_chunk(b"eXIf", exif.tobytes()[6:]))
     assert np.array_equal(read_image(content).pixels, np.rot90(deep, {3: 2, 6: 3}[orientation]))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("dtype", "channels"), [("bool", 1), ("uint8", 1), ("uint16", 4), ("uint16", 7), ("float32", 3)]
+)
+def test_orientation_of_every_dtype(orientation, dtype, channels):
+    upright = {2: "x", 3: "yx", 4: "y", 5: "t", 6: "tx", 7: "tyx", 8: "ty"}.get(orientation, "")
+    pixels = expected = noise(dtype, channels)
+    if "t" in upright:
+        expected = expected.swapaxes(0, 1)
+    expected = expected[:: -1 if "y" in upright else 1, :: -1 if "x" in upright else 1]
+    stored = pixels[..., 0] if channels == 1 else pixels
+    layout = {} if channels == 1 else {"planarconfig": "contig", "photometric": "minisblack"}
+    content = tiff(stored, extratags=[(274, "H", 1, orientation, True)], **layout)
+    image = read_image(content)
+    assert np.array_equal(image.pixels, expected) and image.pixels.flags.c_contiguous
 
 
 def test_broken_exif_leaves_the_picture_as_it_lies():

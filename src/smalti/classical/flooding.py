@@ -22,22 +22,21 @@ def watershed(
 ) -> np.ndarray:
     """Label of the marker that first floods each pixel of ``elevation`` (*S,), (*S,) int32.
 
-    Water rises from all ``markers`` (integers (*S,), 0 = none) at once and enters pixels in the order of their
-    elevation, of equal ones in the order they were reached; each takes the label of the pixel it was reached from.
+    Water rises from all ``markers`` (integers (*S,), 0 = none) at once. It enters a pixel from a flooded neighbour,
+    whose label the pixel takes, when it stands as high as both; of those it may enter, first the one reached first.
     Pixels outside ``mask`` (bool (*S,)) are neither flooded nor crossed and markers there are ignored; they stay 0,
     as do pieces of the mask that hold no marker. ``connectivity`` is the number of axes one step may move along: in
     2-D, 1 floods over edges (4 neighbours), 2 over corners too (8); in 3-D, 1, 2, 3 give 6, 18 and 26.
 
-    The order is that of scikit-image's ``watershed`` without compactness and line, and so are the labels where no two
-    marker pixels are equally high. Where they are, the one earlier in scan order goes first; scikit-image enters all
-    with the same age and the layout of its heap decides, so that pixels on plateaus and borders of basins differ (on
-    8-bit elevations as much as its own result differs between an image and its mirror image).
+    The labels are those of scikit-image 0.26's ``watershed`` without compactness and line, to the pixel where no two
+    marker pixels are equally high. Of equally high ones the first in scan order goes first here, and the layout of a
+    heap decides there: up to 0.06 % of pixels differed on 8-bit gradients, 0.12 % on constant elevation.
 
     Integers and floats of any width are compared exactly; infinities are levels like others. Raises ``InputError``
     for NaN in the mask, shapes that differ, markers that are not integers or are negative, and above 2**30 pixels.
 
-    Besides the result and copies of arrays that are not C-contiguous, the flood takes 16 bytes a pixel of the mask
-    and 4 a pixel of the image at most; sorting floats before takes 24 (float32) or 28 (float64) a pixel of the mask.
+    Besides the result and copies of arrays that are not C-contiguous, this takes 4 bytes a pixel of the image and, a
+    pixel of the mask, up to 16 while flooding; before that, 24 while sorting float32 and 28 while sorting float64.
 
     After Meyer, Un algorithme optimal pour la ligne de partage des eaux (1991), with a queue per level.
 

@@ -8,7 +8,9 @@ from .jit import compiled
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # Knuth, TAOCP 3, 6.4: multiplicative hashing
 ZEROS = np.uint64(0)
-BYTE_NUMBERS = np.uint64(0x0001020304050607)  # times 1 << 8 i, byte i is on top: the place of a mark in its word
+BYTE_NUMBERS = np.uint64(
+    0x0001020304050607
+)  # times 1 << 8 i, byte i is on top: the place of a mark in its word
 BLOCK = 4096  # pixels whose change marks are made together; they stay in the first-level cache
 
 
@@ -68,7 +70,9 @@ def _count_block(truth, predicted, changes, table):
     _mark_changes(truth, predicted, changes)
     words = changes.view(np.uint64)
     places = np.empty(BLOCK + 1, np.int64)
-    shared = np.empty(BLOCK, np.int64)  # stretches that lie in a segment on both sides, gathered without a branch
+    shared = np.empty(
+        BLOCK, np.int64
+    )  # stretches that lie in a segment on both sides, gathered without a branch
     found = 0
     kept = 0
     for word in range(words.size):

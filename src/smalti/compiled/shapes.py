@@ -13,16 +13,16 @@ import numpy as np
 from .jit import compiled
 
 NOTHING = np.int64(2**62)  # no column is there
-SIXTHS = np.zeros((3, 3, 5, 3), np.int64)  # horizontal, vertical, diagonal neighbours -> lengths of the same
+_BY_NEIGHBOURS = np.zeros((3, 3, 5, 3), np.int64)  # horizontal, vertical, diagonal neighbours -> lengths of the same
 for _across, _down, _diagonal in np.ndindex(3, 3, 5):
     _steps = _across + _down
     if _steps in (2, 3) and _diagonal <= 2:
-        SIXTHS[_across, _down, _diagonal] = (6 * _across // _steps, 6 * _down // _steps, 0)
+        _BY_NEIGHBOURS[_across, _down, _diagonal] = (6 * _across // _steps, 6 * _down // _steps, 0)
     elif (_steps, _diagonal) in ((0, 2), (1, 3)):
-        SIXTHS[_across, _down, _diagonal] = (0, 0, 6)
+        _BY_NEIGHBOURS[_across, _down, _diagonal] = (0, 0, 6)
     elif _steps == 1 and _diagonal in (1, 2):
-        SIXTHS[_across, _down, _diagonal] = (3 * _across, 3 * _down, 3)
-SIXTHS = SIXTHS.reshape(45, 3)
+        _BY_NEIGHBOURS[_across, _down, _diagonal] = (3 * _across, 3 * _down, 3)
+SIXTHS = _BY_NEIGHBOURS.reshape(45, 3)
 
 
 @compiled

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -95,8 +95,7 @@ def _png(file: BinaryIO, request: Request) -> Decoded:
     width, height, depth, color_type = struct.unpack(">IIBB", head[16:26])
     check_pixels(name, (height, width), request.max_pixels)
     file.seek(0)
-    data = file.read()
-    chunks = dict(_png_chunks(data, name))
+    data, chunks = _png_parts(file.read(), name)
     orientation = _orientation(chunks.get(b"eXIf"))
     if color_type == 3:
         return Decoded(oriented(_pillow("PngImagePlugin", "PngImageFile", data, request), orientation))
@@ -131,29 +130,30 @@ def _png(file: BinaryIO, request: Request) -> Decoded:
     return Decoded(oriented(pixels, orientation))
 
 
-def _png_chunks(data: bytes, name: str) -> Iterator[tuple[bytes, bytes]]:
-    """Name and contents of the chunks that matter; every chunk is there, whole, up to IEND, or it is an
-    error.
+def _png_parts(data: bytes, name: str) -> tuple[bytes, dict[bytes, bytes]]:
+    """The PNG without what does not bear on pixels, and the contents of its eXIf and tRNS chunks.
 
-    The check sums are verified here (1 ms a megabyte) and not left to libpng, which prints what it finds.
+    Every chunk must be there, whole, up to IEND. The check sums are verified here (1 ms a megabyte), and profiles,
+    comments and animations left out, because libpng prints what it finds wrong with them.
     """
-    position = 8
     view = memoryview(data)
-    while True:
+    kept, found = [view[:8]], {}
+    position, kind = 8, b""
+    while kind != b"IEND":
         if position + 12 > len(data):
             raise damaged(name, "PNG", "it is cut short, its end (IEND) is missing")
-        length = int.from_bytes(data[position : position + 4], "big")
         kind = data[position + 4 : position + 8]
-        end = position + 8 + length
+        end = position + 8 + int.from_bytes(data[position : position + 4], "big")
         if end + 4 > len(data):
             raise damaged(name, "PNG", f"it is cut short after {len(data)} bytes")
         if zlib.crc32(view[position + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
             raise damaged(name, "PNG", f"the check sum at byte {end} is wrong")
         if kind in (b"eXIf", b"tRNS"):
-            yield kind, data[position + 8 : end]
-        if kind == b"IEND":
-            return
+            found[kind] = data[position + 8 : end]
+        if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            kept.append(view[position : end + 4])
         position = end + 4
+    return b"".join(kept), found
 
 
 # JPEG

@@ -296,7 +296,7 @@ def _geometry(tif: TiffFile, page: Any, ndim: int) -> Geometry:
             return _imagej_geometry(tif.imagej_metadata, page, ndim)
         if ndim == 2:
             return _tag_geometry(page)
-        described = (tif.shaped_metadata or ({},))[0]
+        described: dict[str, Any] = (tif.shaped_metadata or ({},))[0]
         return Geometry(described[_SPACING], described[_UNIT]) if _SPACING in described else UNKNOWN
     except (ValueError, TypeError, ZeroDivisionError, ElementTree.ParseError) as error:
         _log.warning("spacing not understood, taken as unknown: %s", error)

@@ -45,6 +45,14 @@ class Outcome:
     size_unit: str = "px"
     error: str | None = None
 
+    @property
+    def size_text(self) -> str:
+        """The median size as a person reads it: ``132.4 µm²``."""
+        if self.median_size is None:
+            return "-"
+        unit = self.size_unit.replace("um", "µm").replace("2", "²").replace("3", "³")
+        return f"{self.median_size:.4g} {unit}"
+
     def to_json(self) -> dict[str, Any]:
         """The part that programs read: counts, seconds and outputs, or image and error."""
         if self.error is not None:
@@ -68,7 +76,9 @@ def predict(image: Image | np.ndarray | str | Path, method: str | Method, **para
     if isinstance(method, str):
         method = make_segmenter(method, **parameters)
     elif parameters:
-        raise InputError(f"{type(method).__name__} is made already; set {', '.join(parameters)} when making it")
+        raise InputError(
+            f"{type(method).__name__} is made already; set {', '.join(parameters)} when making it"
+        )
     if isinstance(image, str | Path):
         from ..io import read
 

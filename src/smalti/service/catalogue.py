@@ -61,7 +61,7 @@ def summarise(name: str) -> dict[str, Any]:
     found = _load(name)
     ndims = getattr(found, "ndims", (2,))
     takes = [f"{ndim}-D" for ndim in ndims] + [f"{kind} as prompts" for kind in getattr(found, "prompts", ())]
-    summary = " ".join((found.__doc__ or "").split("\n\n")[0].split())
+    summary = " ".join((found.__doc__ or "").split("\n\n")[0].replace("``", "").split())
     return {"family": family_of(_entries()[name]), "name": name, "summary": summary, "takes": takes}
 
 
@@ -129,6 +129,9 @@ def _example(name: str, found: type[Parameters], parameters: list[dict[str, Any]
 def json_rows(table: Table) -> list[dict[str, Any]]:
     """Rows of a table as JSON values; NaN, which JSON lacks, becomes null."""
     return [
-        {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+        {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in row.items()
+        }
         for row in table.rows()
     ]

@@ -72,7 +72,14 @@ SCENES = (
         "retina",
         "Vessels of the eye",
         "hysteresis",
-        {"channel": "green", "polarity": "dark", "low": 52, "high": 58, "connectivity": 2, "min_area_px": 200},
+        {
+            "channel": "green",
+            "polarity": "dark",
+            "low": 52,
+            "high": 58,
+            "connectivity": 2,
+            "min_area_px": 200,
+        },
         before=("median:window_px=5", "flatten-background:method=opening;polarity=dark;radius_px=7"),
         after=("clear-border",),
     ),
@@ -143,7 +150,8 @@ body { margin: 0 auto; padding: 3rem 1.5rem 5rem; max-width: 76rem; color: var(-
   font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.9rem; margin: 0 0 .3rem; letter-spacing: -.01em; }
 p.lead { color: var(--soft); margin: 0 0 2.5rem; max-width: 46rem; }
-section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1.3rem; margin: 0 0 1.6rem; }
+section { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+  padding: 1.3rem; margin: 0 0 1.6rem; }
 h2 { font-size: 1.15rem; margin: 0; }
 header { display: flex; flex-wrap: wrap; gap: .2rem 2rem; align-items: baseline; margin-bottom: 1rem; }
 header span { color: var(--soft); }
@@ -177,14 +185,15 @@ def _section(row: Shown) -> str:
     one, scene = row.outcome, row.scene
     overlay = Path(one.outputs["overlay"]).name
     table = Path(one.outputs["table"]).name
-    size = "-" if one.median_size is None else f"{one.median_size:.4g} {one.size_unit}"
     facts = {
         "segments": str(one.segments),
-        "median size": size,
+        "median size": one.size_text,
         "coverage": f"{one.coverage:.1%}",
         "seconds": f"{one.seconds:.2f}",
     }
-    figures = "".join(f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items())
+    figures = "".join(
+        f"<div><dt>{name}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts.items()
+    )
     return f"""<section>
 <header><h2>{html.escape(scene.what)}</h2><span>{html.escape(row.method)}</span></header>
 <div class="pair">

@@ -28,7 +28,9 @@ def find_images(named: Sequence[str]) -> list[Path]:
         elif path.is_dir():
             images = [one for one in sorted(path.iterdir()) if _is_image(one)]
             if not images:
-                raise ReadError(f"no images in folder {name}; known suffixes: {' '.join(sorted(IMAGE_SUFFIXES))}")
+                raise ReadError(
+                    f"no images in folder {name}; known suffixes: {' '.join(sorted(IMAGE_SUFFIXES))}"
+                )
             found.update(dict.fromkeys(images))
         elif glob.has_magic(name):
             images = [one for one in map(Path, sorted(glob.glob(name, recursive=True))) if _is_image(one)]
