@@ -390,9 +390,14 @@ def test_lzw_tiff_keeps_alpha_apart(mode):
 
 def test_white_is_zero_is_turned_in_images_and_kept_in_labels():
     for stored in (noise("uint8")[..., 0], noise("bool")[..., 0]):
-        content = tiff(stored, photometric="miniswhite")
+        content = tiff(stored, photometric="miniswhite", metadata=None)
         assert np.array_equal(read_image(content).pixels[..., 0], ~stored)
         assert np.array_equal(read_labels(content), stored)
+
+
+def test_a_mask_that_tifffile_wrote_is_not_turned():
+    mask = noise("bool")[..., 0]
+    assert np.array_equal(read_image(tiff(mask)).pixels[..., 0], mask)
 
 
 def test_jpeg_tiff_is_read():

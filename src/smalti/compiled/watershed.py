@@ -11,7 +11,8 @@ Neighbours are then found by adding offsets without a border check, and one read
 A level is a dense rank of the elevation, so floats and integers are flooded by the same loop.
 
 A place is an index into the padded grid. Places, levels and offsets are unsigned because numba tests every signed
-index for being negative (an earlier form of the flood took 1.1 to 1.3 times as long); steps backwards are offsets modulo 2**64.
+index for being negative (an earlier form of the flood took 1.1 to 1.3 times as long); steps backwards are offsets
+modulo 2**64.
 """
 
 from __future__ import annotations

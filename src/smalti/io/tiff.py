@@ -68,7 +68,7 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
             pixels, axes = _arranged(values, axes, name, len(tif.pages))
             channels: tuple[str, ...] = ()
             if not request.stored:
-                pixels = _as_seen(pixels, page, request)
+                pixels = _as_seen(pixels, page)
                 channels = _channels(pixels.shape[-1], page, axes)
             geometry = _geometry(tif, page, pixels.ndim - 1)
             orientation = page.tags.valueof(274, 1)
@@ -260,13 +260,15 @@ def _arranged(values: np.ndarray, axes: str, name: str, pages: int) -> tuple[np.
     return (values if color else values[..., np.newaxis]), letters
 
 
-def _as_seen(pixels: np.ndarray, page: Any, request: Request) -> np.ndarray:
+def _as_seen(pixels: np.ndarray, page: Any) -> np.ndarray:
     """Values as the photometric tag shows them: palette looked up, white-is-zero turned, CMYK as RGB."""
     photometric = page.photometric
     if photometric == _PALETTE and page.colormap is not None and pixels.shape[-1] == 1:
         colors = (page.colormap >> 8).astype(np.uint8).T  # 16 bits that repeat 8
         return colors[pixels[..., 0]]
-    if photometric == _WHITE_IS_ZERO and pixels.dtype.kind in "bu":
+    # tifffile tags every bool array as white-is-zero, whatever its True means: such a mask stays as it is
+    mask = pixels.dtype == bool and page.is_shaped
+    if photometric == _WHITE_IS_ZERO and pixels.dtype.kind in "bu" and not mask:
         return np.invert(pixels)
     if photometric == _SEPARATED and pixels.dtype == np.uint8 and pixels.shape[-1] == 4 and pixels.ndim == 3:
         from PIL import Image as PillowImage
