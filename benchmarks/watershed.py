@@ -14,7 +14,7 @@ from skimage.feature import peak_local_max
 from skimage.segmentation import watershed as peer_watershed
 from skimage.transform import resize
 
-from smalti.classical.flooding import watershed
+from smalti.postprocess.flooding import watershed
 
 PITCH = 34  # pixels from cell to cell: 14,000 cells on 4096 x 4096
 MAX_DIFFERING = 0.001

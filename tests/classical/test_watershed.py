@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from skimage import data, segmentation
 
-from smalti.classical.flooding import distance_markers, edge_distance
 from smalti.classical.watershed import (
     GradientWatershed,
     Watershed,
@@ -14,6 +13,7 @@ from smalti.classical.watershed import (
 )
 from smalti.errors import InputError
 from smalti.image import Image
+from smalti.postprocess.flooding import distance_markers, edge_distance
 from smalti.segmenter import Prompts, make_segmenter
 
 # One row a line of coins in scikit-image's photograph; a point inside each, found by eye.

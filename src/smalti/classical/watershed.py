@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from ..image import Image
+from ..postprocess.flooding import depth_markers, part_touching, watershed
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
 from .adjacency import REGION
-from .flooding import depth_markers, distance_markers, edge_distance, watershed
 from .grey import check_ndim, full_scale, grey_plane
 from .markers import given_prompts, segment_markers
 from .threshold import Foreground, otsu_threshold
@@ -54,7 +54,7 @@ class Watershed(Foreground):
         """One segment per object; touching objects are parted."""
         check_ndim(image, self.name, self.ndims)
         mask = self.foreground(grey_plane(image, self.channel))
-        labels = part_touching(mask, self.min_depth_px, self.connectivity)
+        labels = part_touching(mask, self.min_depth_px, min(self.connectivity, image.ndim))
         if self.min_area_px > 1:
             areas = np.bincount(labels.reshape(-1))
             labels = np.where(areas[labels] >= self.min_area_px, labels, 0)
@@ -70,13 +70,6 @@ class Watershed(Foreground):
             plane = plane - gaussian_filter(plane, self.flatten_px, output=np.float64, mode="nearest")
         mask = self.beyond(plane, otsu_threshold(plane) if self.threshold is None else self.threshold)
         return binary_fill_holes(mask) if self.fill_holes else mask
-
-
-def part_touching(mask: np.ndarray, min_depth_px: float, connectivity: int = 1) -> np.ndarray:
-    """Objects of ``mask`` (*S,), those that touch parted at their necks, numbered from 1, (*S,) int32."""
-    connectivity = min(connectivity, mask.ndim)
-    markers = distance_markers(mask, min_depth_px, connectivity=connectivity)
-    return watershed(-edge_distance(mask), markers, mask, connectivity)
 
 
 class GradientWatershed(Method):

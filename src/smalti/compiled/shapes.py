@@ -13,7 +13,9 @@ import numpy as np
 from .jit import compiled
 
 NOTHING = np.int64(2**62)  # no column is there
-_BY_NEIGHBOURS = np.zeros((3, 3, 5, 3), np.int64)  # horizontal, vertical, diagonal neighbours -> lengths of the same
+_BY_NEIGHBOURS = np.zeros(
+    (3, 3, 5, 3), np.int64
+)  # horizontal, vertical, diagonal neighbours -> lengths of the same
 for _across, _down, _diagonal in np.ndindex(3, 3, 5):
     _steps = _across + _down
     if _steps in (2, 3) and _diagonal <= 2:

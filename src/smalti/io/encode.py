@@ -13,8 +13,7 @@ from ..errors import InputError, WriteError, unknown_name
 from ..image import Image
 from .writing import replacing
 
-# At level 3 with filtered strategy 16-bit labels 4096² take 0.30 s and 2.1 MB (level 1: 0.29 s, 2.1 MB; level
-# 6: 0.6 s, 1.7 MB) and are read back fastest of all, in 0.11 s.
+# Level 6, zlib's own choice, takes twice as long as 3 for a fifth less.
 PNG_LEVEL = 3
 JPEG_QUALITY = 95
 
@@ -33,13 +32,22 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
         _ENCODERS[suffix](file, image)
 
 
-def encode_png(pixels: np.ndarray) -> bytes:
-    """PNG of (H, W) or (H, W, C) uint8 or uint16 pixels in OpenCV's channel order."""
+def encode_label_png(labels: np.ndarray) -> bytes:
+    """PNG of a label map (H, W) uint16, without the row filters that PNG has for photographs.
+
+    Of 14,400 cells on 4096² it takes 0.11 s to write and 0.08 s to read (with filters 0.29 s and 0.11 s) and is
+    as large, 2.0 MB.
+    """
+    import cv2
+
+    return _opencv(".png", labels, [*_png_options(), cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE])
+
+
+def _png_options() -> list[int]:
     import cv2
 
     level = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL]
-    strategy = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED]
-    return _opencv(".png", pixels, level + strategy)
+    return [*level, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED]
 
 
 def _png(file: BinaryIO, image: Image) -> None:
@@ -52,7 +60,7 @@ def _png(file: BinaryIO, image: Image) -> None:
             file, "PNG", compress_level=PNG_LEVEL
         )
     else:
-        file.write(encode_png(_opencv_order(pixels)))
+        file.write(_opencv(".png", _opencv_order(pixels), _png_options()))
 
 
 def _jpeg(file: BinaryIO, image: Image) -> None:

@@ -11,7 +11,7 @@ from ..errors import InputError, ReadError, unknown_name
 from ..geometry import UNKNOWN, Geometry
 from ..image import Image
 from .decoding import Request
-from .encode import encode_png
+from .encode import encode_label_png
 from .raster import decode
 from .source import MAX_PIXELS, Source, opened
 from .writing import replacing
@@ -70,7 +70,7 @@ def write_labels(path: str | os.PathLike[str], labels: np.ndarray, geometry: Geo
             raise InputError(f"PNG holds no volume of {labels.shape}; write a .tif or .npy")
         if highest > 65535:
             raise InputError(f"PNG holds labels up to 65535, got {highest}; write a .tif or .npy")
-        content = encode_png(labels.astype(np.uint16, copy=False))
+        content = encode_label_png(labels.astype(np.uint16, copy=False))
         with replacing(path) as partial:
             partial.write_bytes(content)
     elif suffix == ".npy":

@@ -138,7 +138,7 @@ def _png_parts(data: bytes, name: str) -> tuple[bytes, dict[bytes, bytes]]:
     """
     view = memoryview(data)
     kept, found = [view[:8]], {}
-    position, kind = 8, b""
+    position, kind, dropped = 8, b"", False
     while kind != b"IEND":
         if position + 12 > len(data):
             raise damaged(name, "PNG", "it is cut short, its end (IEND) is missing")
@@ -152,8 +152,10 @@ def _png_parts(data: bytes, name: str) -> tuple[bytes, dict[bytes, bytes]]:
             found[kind] = data[position + 8 : end]
         if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
             kept.append(view[position : end + 4])
+        else:
+            dropped = True
         position = end + 4
-    return b"".join(kept), found
+    return (b"".join(kept) if dropped else data), found
 
 
 # JPEG
@@ -188,8 +190,8 @@ def _jpeg_header(data: bytes, name: str) -> _JpegHeader:
     """Size, components and EXIF of a JPEG whose end is there.
 
     Decoders fill what is missing of a cut JPEG with grey and only warn. Inside the coded pixels FF is never
-    followed by D9, so the first FF D9 after the first scan begins is the end; an embedded preview has its
-    own, earlier, inside a segment that is stepped over.
+    followed by D9, so an FF D9 after the first scan begins is an end; an embedded preview has its own,
+    earlier, inside a segment that is stepped over.
     """
     position, size, exif = 2, None, None
     while position + 4 <= len(data):
@@ -208,7 +210,7 @@ def _jpeg_header(data: bytes, name: str) -> _JpegHeader:
         elif marker == 0xDA:
             if size is None:
                 raise damaged(name, "JPEG", "its size is missing")
-            if data.find(b"\xff\xd9", position) < 0:
+            if data.rfind(b"\xff\xd9", position) < 0:
                 break
             height, width, components = size
             return _JpegHeader(height, width, components, exif)

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..runs import Runs, index_array
 from ..segmentation import Segmentation
 from ..segmenter import SegmentStep
+from .flooding import part_touching
 
 Place = tuple[slice, ...]
 
@@ -205,31 +206,16 @@ class SplitTouching(SegmentStep):
 
     def _pieces(self, crop: np.ndarray, segmentation: Segmentation) -> list[np.ndarray]:
         """Masks of the pieces of one segment's crop."""
-        from scipy import ndimage
-        from skimage.morphology import local_maxima, reconstruction
-        from skimage.segmentation import watershed
-
-        if crop.size == 0 or crop.all():
+        if crop.size == 0:
             return [crop]
-        footprint = np.ones((3,) * crop.ndim, bool)
-        # Outside lies below every hill, lowered or not, so that parts that do not touch keep a hill each.
-        height = np.where(crop, self._distance(crop, segmentation), -2 * self.min_depth_px)
-        lowered = reconstruction(height - self.min_depth_px, height, footprint=footprint)
-        hills = local_maxima(lowered, footprint) & crop
-        markers, count = ndimage.label(hills, footprint)
-        if count <= 1:
-            return [crop]
-        numbers = watershed(-height, markers, mask=crop, connectivity=crop.ndim)
-        return [numbers == piece for piece in range(1, count + 1)]
-
-    def _distance(self, crop: np.ndarray, segmentation: Segmentation) -> np.ndarray:
-        """Distance of each pixel of a crop to the nearest one outside, beyond the crop included, float64."""
-        # Not OpenCV's: its exact distances (5.0) differ in the last bit from call to call; that moves markers
-        from scipy import ndimage
-
         spacing = segmentation.geometry.spacing
-        sampling = None if spacing is None else np.array(spacing) / min(spacing)
-        return ndimage.distance_transform_edt(np.pad(crop, 1), sampling)[(slice(1, -1),) * crop.ndim]
+        equal = spacing is None or len(set(spacing)) == 1
+        sampling = None if equal else np.array(spacing) / min(spacing)  # type: ignore[arg-type]
+        # A rim of ground: what lies beyond the crop is not the segment.
+        numbers = part_touching(np.pad(crop, 1), self.min_depth_px, crop.ndim, sampling)
+        numbers = numbers[(slice(1, -1),) * crop.ndim]
+        count = int(numbers.max())
+        return [crop] if count == 1 else [numbers == piece for piece in range(1, count + 1)]
 
 
 class ClearBorder(SegmentStep):

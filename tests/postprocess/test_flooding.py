@@ -13,8 +13,8 @@ from scipy.ndimage import generate_binary_structure, label
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed as peer_watershed
 
-from smalti.classical.flooding import depth_markers, distance_markers, edge_distance, watershed
 from smalti.errors import InputError
+from smalti.postprocess.flooding import depth_markers, distance_markers, edge_distance, watershed
 
 
 def flood_with_a_heap(elevation, markers, mask, connectivity):
