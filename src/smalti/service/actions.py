@@ -211,7 +211,7 @@ def predict_files(
     prompts: Prompts | None = None,
     jobs: int = 1,
 ) -> Iterator[Outcome]:
-    """Segment every image, ``jobs`` at a time; outcomes come as images are done.
+    """Segment every image, in ``jobs`` processes; outcomes come as images are done.
 
     An image that cannot be used gives an outcome with its error and the others go on. What concerns them all
     (an unknown format, names that clash) is raised before the first.
@@ -225,17 +225,30 @@ def predict_files(
     if jobs == 1 or len(calls) == 1:
         yield from map(_predict_or_report, calls)
         return
-    from concurrent.futures import ThreadPoolExecutor, as_completed
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
 
-    # Threads, not processes: what takes time (OpenCV, scipy, our compiled loops) runs without the interpreter
-    # lock, nothing is loaded or compiled twice, and two processes that compile the same function for the first
-    # time can spoil each other's cache of compiled code.
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        for future in as_completed([pool.submit(_predict_or_report, call) for call in calls]):
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    # Processes, as drawing and measuring hold the interpreter lock for half of the time. Spawned ones: forking
+    # a process in which OpenCV's or numba's threads run may hang.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        futures = {pool.submit(_predict_or_report, call): call[0] for call in calls}
+        try:
+            for future in as_completed(futures):
+                try:
+                    yield future.result()
+                except Exception as error:  # a worker that died: its images are reported, not lost
+                    yield Outcome(
+                        str(futures[future]), error=f"its process ended ({error}); try fewer --jobs"
+                    )
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _one_thread() -> None:
+    """Each worker keeps to one core: the others have workers of their own."""
+    import cv2
+
+    cv2.setNumThreads(1)
 
 
 def _predict_or_report(call: tuple[Any, ...]) -> Outcome:
