@@ -88,4 +88,5 @@ def read_labels_png() -> Comparison:
         "Pillow": lambda: np.array(PillowImage.open(path)),
         "imageio": lambda: imageio.v3.imread(path),
     }
-    return compare(readers, lambda: read_labels(path), f"16-bit PNG 4096 x 4096, {labels.max()} cells")
+    what = f"16-bit PNG 4096 x 4096, {labels.max()} cells, as write_labels writes it: rows unfiltered"
+    return compare(readers, lambda: read_labels(path), what)

@@ -222,6 +222,31 @@ def test_grey_png_of_every_depth(depth):
     assert np.array_equal(read_labels(content), stored[..., 0])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("plain_rows", [0, 1, 5, 63, 64])
+def test_png_whose_first_rows_only_are_unfiltered(dtype, plain_rows, monkeypatch):
+    monkeypatch.setattr("smalti.io.png._BLOCK_BYTES", 600)
+    pixels = np.cumsum(noise(dtype, 1, (64, 70)) % 7, axis=1, dtype=dtype)
+    rows = pixels.astype(pixels.dtype.newbyteorder(">")).reshape(64, -1).view(np.uint8)
+    above = np.vstack([np.zeros_like(rows[:1]), rows[:-1]])
+    lines = [
+        b"\0" + row.tobytes() if y < plain_rows else b"\2" + (row - above[y]).tobytes()
+        for y, row in enumerate(rows)
+    ]
+    head = struct.pack(">IIBBBBB", 70, 64, 8 * pixels.itemsize, 0, 0, 0, 0)
+    body = zlib.compress(b"".join(lines))
+    chunks = [(b"IHDR", head), (b"IDAT", body[:99]), (b"IDAT", body[99:]), (b"IEND", b"")]
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+    assert np.array_equal(read_image(content).pixels, pixels)
+
+
+def test_png_with_too_few_rows_is_refused():
+    whole = png(noise("uint16"), 0, 16)
+    taller = struct.pack(">IIBBBBB", WIDTH, HEIGHT + 1, 16, 0, 0, 0, 0)
+    with pytest.raises(ReadError, match="damaged"):
+        read_image(whole[:8] + png_chunk(b"IHDR", taller) + whole[33:])
+
+
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize(("color_type", "channels"), [(2, 3), (4, 2), (6, 4)])
 def test_colour_png_of_every_kind(color_type, channels, depth):

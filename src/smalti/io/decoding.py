@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,10 @@ import numpy as np
 from ..errors import ReadError
 from ..geometry import UNKNOWN, Geometry
 from .source import MAX_PIXELS
+
+# OpenCV's own limits (CV_IO_MAX_IMAGE_PIXELS and _WIDTH): above them it refuses, with noise, and Pillow is
+# asked
+_OPENCV_PIXELS, _OPENCV_SIDE = 2**30, 2**20
 
 
 @dataclass(frozen=True)
@@ -84,3 +90,83 @@ def oriented(pixels: np.ndarray, orientation: int) -> np.ndarray:
     if flip_y or flip_x:
         pixels = cv2.flip(pixels, {(True, False): 0, (False, True): 1, (True, True): -1}[flip_y, flip_x])
     return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def opencv_takes(height: int, width: int) -> bool:
+    """Whether the size is within OpenCV's own limits."""
+    return height * width < _OPENCV_PIXELS and max(height, width) < _OPENCV_SIDE
+
+
+def decode_by_opencv(data: bytes, flags: int, kind: str, name: str) -> np.ndarray:
+    """Pixels as ``cv2.imdecode`` gives them. Raises ``ReadError`` where it gives none."""
+    import cv2
+
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise damaged(name, kind, f"it cannot be decoded ({error.err})") from error
+    if pixels is None:
+        raise damaged(name, kind, "it cannot be decoded")
+    return pixels
+
+
+def decode_by_pillow(module: str, plugin: str, data: bytes, request: Request) -> np.ndarray:
+    """Pixels (H, W, C) as Pillow's plugin for the format gives them."""
+    return pillow_pixels(pillow_header(module, plugin, data, request), request)
+
+
+def pillow_header(module: str, plugin: str, data: bytes, request: Request) -> Any:
+    """The picture as Pillow opens it, nothing decoded, its size within the limit.
+
+    The plugin is called itself and not through ``PIL.Image.open``, whose own limit is process-wide and lower.
+    """
+    from importlib import import_module
+
+    kind = plugin.removesuffix("ImageFile").upper()
+    try:
+        picture = getattr(import_module(f"PIL.{module}"), plugin)(io.BytesIO(data))
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise damaged(request.name, kind, first_line(error)) from error
+    check_pixels(request.name, picture.size[::-1], request.max_pixels)
+    return picture
+
+
+def pillow_pixels(picture: Any, request: Request) -> np.ndarray:
+    """Pixels (H, W, C) of what Pillow opened: as seen, or as stored where a label map is wanted."""
+    try:
+        if not request.stored:
+            transparent = "transparency" in picture.info
+            wanted = {
+                "P": "RGBA" if transparent else "RGB",
+                "PA": "RGBA",
+                "CMYK": "RGB",
+                "YCCK": "RGB",
+                "YCbCr": "RGB",
+                "LAB": "RGB",
+            }
+            picture = picture.convert(wanted.get(picture.mode, picture.mode))
+        pixels = pillow_array(picture)
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
+        raise damaged(request.name, str(picture.format), first_line(error)) from error
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def exif_orientation(exif: bytes | None) -> int:
+    """The EXIF orientation 1..8 of the first directory; 1, as it lies, when there is none that makes sense.
+
+    Read by hand: one tag of a TIFF directory, where Pillow would warn aloud about broken ones.
+    """
+    block = (exif or b"").removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(order + "I", block, 4)
+        (count,) = struct.unpack_from(order + "H", block, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(order + "HHIH", block, entry)
+            if tag == 0x0112 and kind == 3 and 1 <= value <= 8:
+                return value
+    except struct.error:  # points outside itself; the pixels are still good
+        pass
+    return 1
