@@ -91,7 +91,7 @@ def photograph_case(dtype: type) -> Comparison:
     return compare(elevation, flat_places(gradient), None, "gradient of a photograph of coins")
 
 
-@row("watershed-2d-distance", peer="scikit-image watershed", target=TARGET)
+@row("watershed-2d", peer="scikit-image watershed", target=TARGET)
 def distance_2d() -> Comparison:
     return distance_case((1024, 1024), PITCH, np.float64)
 
@@ -134,7 +134,7 @@ def noise() -> Comparison:
     return compare(rng.random(markers.shape, np.float32), markers, None, "white noise")
 
 
-@row("watershed-3d-distance", peer="scikit-image watershed", target=TARGET, repeats=5)
+@row("watershed-3d", peer="scikit-image watershed", target=TARGET, repeats=5)
 def distance_3d() -> Comparison:
     return distance_case((128, 256, 256), 30, np.float64)
 
