@@ -26,7 +26,8 @@ def _grown(array, needed):
     if needed <= array.size:
         return array
     larger = np.empty(max(needed, 2 * array.size), array.dtype)
-    larger[: array.size] = array
+    for index in range(array.size):  # assigning to a slice would compile numba's shape messages: 3 s more
+        larger[index] = array[index]
     return larger
 
 
