@@ -80,22 +80,17 @@ class Table:
 
         Floats are written with as many digits as bring back the same float and no more (0.1, not
         0.1000000001): a table that is read again gives the same numbers, and rounding is for the reader to
-        choose. A number that does not exist is written ``nan``. A path is written under a temporary name and
-        renamed; ``WriteError`` where that fails.
+        choose. A number that does not exist is written ``nan``. ``WriteError`` where a path cannot be written.
         """
         if not isinstance(file, (str, os.PathLike)):
             self._write_rows(file)
             return
-        path = Path(file)
-        part = path.with_name(f"{path.name}.part")
         try:
-            with part.open("w", encoding="utf-8", newline="") as stream:
+            with Path(file).open("w", encoding="utf-8", newline="") as stream:
                 self._write_rows(stream)
-            part.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise WriteError(
-                f"cannot write the table to {path}: {error.strerror}; choose another place"
+                f"cannot write the table to {file}: {error.strerror}; choose another place"
             ) from error
 
     def _write_rows(self, stream: TextIO) -> None:

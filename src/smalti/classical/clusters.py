@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from .. import compiled
 from ..classes import ClassSet
 from ..image import Image
 from ..segmentation import Segmentation
@@ -44,12 +45,7 @@ def k_means(values: np.ndarray, count: int, rng: np.random.Generator, max_rounds
 
 def nearest_center(values: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Index of the nearest of ``centers`` (K, C) for each of ``values`` (N, C), (N,) int64."""
-    labels = np.empty(len(values), np.int64)
-    for begin in range(0, len(values), CHUNK_PX):
-        part = values[begin : begin + CHUNK_PX].astype(np.float64)
-        apart = [((part - center) ** 2).sum(axis=1) for center in centers]
-        labels[begin : begin + CHUNK_PX] = np.argmin(apart, axis=0)
-    return labels
+    return compiled.nearest.nearest_center(np.ascontiguousarray(values), centers.astype(np.float64))
 
 
 class Clustering(Method):
