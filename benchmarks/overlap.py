@@ -39,9 +39,8 @@ def blobs(count: int, height: int, width: int, seed: int) -> np.ndarray:
 
 
 def cell_overlap() -> Comparison:
-    """The table of two label maps of cells, from the maps."""
+    """The table of two label maps of cells, with the areas, from the maps."""
     truth, predicted = cells(4096, 0), cells(4096, 1)
-    sides = Segmentation.from_labels(truth), Segmentation.from_labels(predicted)
 
     def by_unique() -> tuple[np.ndarray, np.ndarray]:
         return np.unique(truth.astype(np.int64) << 32 | predicted, return_counts=True)
@@ -53,9 +52,10 @@ def cell_overlap() -> Comparison:
 
     return Comparison(
         by_unique,
-        lambda: overlap(*sides),
+        lambda: overlap(truth, predicted),
         agree,
-        "14,400 cells a side; np.unique of 64-bit keys, which numpy 2.3 and later hashes instead of sorting",
+        "14,400 cells a side, from the label maps; np.unique of 64-bit keys, which numpy 2.3 and later hashes instead "
+        "of sorting. Limited by 1.4 million stretches and by reading 134 MB twice",
     )
 
 

@@ -76,15 +76,21 @@ def rows() -> list[tuple[str, str, float, float, str]]:
         peer, threshold = timed(lambda function=peer_function: function(coins))
         own, ours = timed(lambda name=name: make_segmenter(name).predict(Image.from_array(coins)))
         different = int(((ours.labels > 0) != (coins > threshold)).sum())
-        found.append((name, "scikit-image", peer, own, f"{different} pixels differ; ours with its pieces numbered"))
+        found.append(
+            (name, "scikit-image", peer, own, f"{different} pixels differ; ours with its pieces numbered")
+        )
 
     start = segmentation.checkerboard_level_set(coins.shape, 6)
     gradient = segmentation.inverse_gaussian_gradient(coins)
     peer, _ = timed(
-        lambda: segmentation.morphological_geodesic_active_contour(gradient, 100, start, smoothing=1, balloon=-1)
+        lambda: segmentation.morphological_geodesic_active_contour(
+            gradient, 100, start, smoothing=1, balloon=-1
+        )
     )
     own, _ = timed(lambda: make_segmenter("geodesic-contour", rounds=100).predict(Image.from_array(coins)))
-    found.append(("geodesic-contour", "scikit-image", peer, own, "100 rounds; theirs differs between two calls"))
+    found.append(
+        ("geodesic-contour", "scikit-image", peer, own, "100 rounds; theirs differs between two calls")
+    )
     return found
 
 

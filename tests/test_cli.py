@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -110,11 +111,48 @@ def test_measure_and_view(spots):
     rows = list(csv.DictReader(done.stdout.decode().splitlines()))
     assert [float(row["area_mm2"]) for row in rows] == [16, 36, 64]
     assert [float(row["mean_grey"]) for row in rows] == [220, 220, 220]
-    answer = json.loads(smalti("measure", "out/spots.labels.png", "--json", cwd=spots).stdout)
+    assert [row["label"] for row in rows] == ["1", "2", "3"]
+    answer = json.loads(
+        smalti("measure", "out/spots.labels.png", "--json", "--out", "t.csv", cwd=spots).stdout
+    )
+    assert (spots / "t.csv").read_text().startswith("label,segment,")
     assert [row["area"] for row in answer["segments"]] == [4, 9, 16]
     done = smalti("view", "spots.png", "out/spots.labels.png", "--out", "view.png", cwd=spots)
     assert done.returncode == 0, done.stderr
     assert cv2.imread(str(spots / "view.png")).shape[2] == 3
+
+
+def test_measure_names_the_numbers_of_the_file(tmp_path):
+    cv2.imwrite(str(tmp_path / "gaps.png"), np.array([[0, 5, 5, 700]], np.uint16))
+    rows = list(csv.DictReader(smalti("measure", "gaps.png", cwd=tmp_path).stdout.decode().splitlines()))
+    assert [(row["label"], row["segment"], row["area_px"]) for row in rows] == [
+        ("5", "1", "2"),
+        ("700", "2", "1"),
+    ]
+
+
+def test_brackets_in_names_and_globs(spots):
+    (spots / "a[1].png").write_bytes((spots / "spots.png").read_bytes())
+    done = smalti("predict", "a[1].png", "-m", "otsu", cwd=spots)
+    assert "a[1].png" in done.stdout.decode()
+    done = smalti("predict", "s*.png", "-m", "otsu", "--json", "--max-pixels", 10_000, cwd=spots)
+    assert [json.loads(line)["image"] for line in done.stdout.decode().splitlines()] == ["spots.png"]
+
+
+def test_an_interrupted_run_says_so_and_leaves_no_half_file(spots):
+    for index in range(40):
+        (spots / f"copy{index}.png").write_bytes((spots / "spots.png").read_bytes())
+    run = subprocess.Popen(
+        [sys.executable, "-m", "smalti", "predict", ".", "-m", "gaussian-mixture", "--json"],
+        cwd=spots, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    run.stdout.readline()  # the first image is done
+    run.send_signal(signal.SIGINT)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert b"interrupted" in errors
+    assert b"Traceback" not in errors
+    assert [path.name for path in (spots / "out").glob(".*")] == []
 
 
 def test_methods_lists_all_and_shows_one():
@@ -155,7 +193,7 @@ BAD = {
     "no setting": (["predict", "spots.png", "-m", "otsu", "--set", "bins"], 2, "name=value"),
     "unknown step": (["predict", "spots.png", "-m", "otsu", "--before", "gausian"], 2, "nearest: gaussian"),
     "unknown format": (["predict", "spots.png", "-m", "otsu", "--formats", "lables"], 2, "nearest: labels"),
-    "bad spacing": (["predict", "spots.png", "-m", "otsu", "--spacing", "0.5"], 1, "0.5um"),
+    "bad spacing": (["predict", "spots.png", "-m", "otsu", "--spacing", "0.5"], 2, "0.5um"),
     "bad prompt": (["predict", "spots.png", "-m", "grabcut", "--box", "1,2"], 2, "ymin,xmin,ymax,xmax"),
     "prompt not taken": (
         ["predict", "spots.png", "-m", "otsu", "--box", "1,2,5,6"],
@@ -169,7 +207,7 @@ BAD = {
     "bomb": (["predict", "bomb.png", "-m", "otsu"], 1, "--max-pixels"),
     "nan": (["predict", "nan.npy", "-m", "otsu"], 1, "NaN"),
     "seven channels": (["predict", "seven.npy", "-m", "otsu"], 1, "channel="),
-    "unwritable": (["predict", "spots.png", "-m", "otsu", "--out", "text.txt/out"], 1, "cannot write"),
+    "unwritable": (["predict", "spots.png", "-m", "otsu", "--out", "text.txt/out"], 2, "cannot write"),
     "one name twice": (["predict", "spots.png", "sub/spots.png", "-m", "otsu"], 2, "different folders"),
     "not labels": (["measure", "color.png"], 2, "label map"),
     "sizes differ": (["view", "color.png", "small.png", "--out", "v.png"], 2, "(24, 32)"),

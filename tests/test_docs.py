@@ -85,11 +85,11 @@ def blocks_of(markdown: str) -> list[Block]:
 
 
 def commands_of(block: Block) -> list[tuple[int, str]]:
-    """The commands of a shell block with their lines; what follows without a prompt in a console is output.
+    """The commands of a shell block with their lines; where some begin with a prompt, the other lines are output.
 
     A line that ends with a backslash goes on in the next one.
     """
-    prompted = block.language == "console" or any(line.startswith("$ ") for line in block.text.splitlines())
+    prompted = any(line.startswith("$ ") for line in block.text.splitlines())
     commands: list[tuple[int, str]] = []
     goes_on = False
     for number, line in enumerate(block.text.splitlines(), block.line):

@@ -1,6 +1,8 @@
 """The contract of every method and step in the tables, present and future."""
 
 import json
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -144,6 +146,35 @@ def test_nan_is_refused_in_words(method):
         run(method, Image(pixels))
 
 
+def test_floats_of_0_to_255_are_the_8_bit_image_or_refused_in_words(method):
+    image = two_squares()
+    floats = Image(image.pixels.astype(np.float32))
+    try:
+        found = run(method, floats)
+    except InputError as error:
+        assert "must lie in 0..1, got" in str(error)
+    else:
+        # A histogram of floats has bins of other widths than one of integers: a few pixels may change sides.
+        same = found.panoptic().labels == run(method, image).panoptic().labels
+        assert same.mean() > 0.99
+
+
+@pytest.mark.parametrize("dtype", ["u2", "f4", "f8"])
+def test_byte_order_does_not_matter(method, dtype):
+    image = two_squares(f"<{dtype}", 1 if dtype[0] == "f" else 50000, channels=3)
+    assert run(method, Image(image.pixels.astype(f">{dtype}"))) == run(method, image)
+
+
+def test_threads_do_not_disturb_each_other(method):
+    images = [two_squares(channels=channels) for channels in (1, 3, 4, 3)]
+    alone = [run(method, image) for image in images]
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda image: run(method, image), images * 2))
+    assert together == alone * 2
+    assert warnings.filters == before
+
+
 def test_volumes_work_where_claimed_and_are_refused_elsewhere(method):
     volume = two_squares(ndim=3)
     if 3 in type(method).ndims:
@@ -196,6 +227,16 @@ class TestSteps:
                 changed = step.apply(segmentation)
                 assert changed.shape == segmentation.shape
                 assert step.apply(segmentation) == changed
+
+    @pytest.mark.parametrize("dtype", ["u2", "f4"])
+    def test_byte_order_does_not_matter(self, name, dtype):
+        step = make_step(name)
+        if isinstance(step, ImageStep):
+            image = two_squares(f"<{dtype}", 1 if dtype[0] == "f" else 50000, channels=3)
+            swapped = step.apply(Image(image.pixels.astype(f">{dtype}"))).pixels
+            expected = step.apply(image).pixels
+            assert np.array_equal(swapped, expected)
+            assert swapped.dtype.newbyteorder("=") == expected.dtype
 
     def test_steps_work_in_a_pipeline(self, name):
         side = "before" if isinstance(make_step(name), ImageStep) else "after"

@@ -32,6 +32,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "segmenter",
         "errors",
         "optional",
+        "quiet",
     ),
     -1: ("compiled",),
 }

@@ -42,6 +42,19 @@ def test_runs_and_labels_give_the_same_table(pair):
     assert np.array_equal(twice.pixels, np.concatenate([once.pixels, once.pixels]))
 
 
+@given(PAIRS)
+def test_label_maps_are_taken_as_they_are(pair):
+    truth, predicted = pair
+    table = overlap(truth, predicted)
+    expected = np.zeros((truth.max() + 1, predicted.max() + 1), np.int64)
+    np.add.at(expected, (truth, predicted), 1)
+    assert np.array_equal(table.matrix(), expected)
+    for dtype in (np.uint8, np.int64, np.uint32, ">i4"):
+        assert np.array_equal(overlap(truth.astype(dtype), predicted).matrix(), expected)
+    with pytest.raises(InputError, match="negative"):
+        overlap(truth - 7, predicted)
+
+
 def test_many_segments_grow_the_table():
     labels = np.arange(1, 40_001, dtype=np.int32).reshape(200, 200)
     one = Segmentation.from_labels(labels)
@@ -136,6 +149,10 @@ def test_bad_input_is_refused_in_words():
         confusion(np.zeros((1, 2)), np.zeros((1, 2), int), 2)
     with pytest.raises(InputError, match="max_iou"):
         nms(one, 2)
+    with pytest.raises(InputError, match="two label maps"):
+        overlap(one, np.ones((2, 3), int))
+    with pytest.raises(InputError, match="num_classes"):
+        confusion(np.zeros((1, 2), int), np.zeros((1, 2), int), 0)
     contested = Segmentation.from_masks(np.ones((2, 2, 3), bool))
     with pytest.raises(InputError, match="overlap each other"):
         overlap(contested, one).matrix()

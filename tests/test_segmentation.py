@@ -208,9 +208,51 @@ def test_bad_input_is_refused_in_words(make, words):
         ([1, 1], [0], [1], "begin with 0"),
     ],
 )
-def test_malformed_runs_are_refused(offsets, start, stop, words):
+@pytest.mark.parametrize("dtype", [np.int64, np.uint32])
+def test_malformed_runs_are_refused(offsets, start, stop, words, dtype):
     with pytest.raises(InputError, match=words):
-        Segmentation.from_runs((2, 4), Runs(np.array(offsets), np.array(start), np.array(stop)))
+        Segmentation.from_runs((2, 4), Runs(np.array(offsets), np.array(start, dtype), np.array(stop, dtype)))
+
+
+def test_runs_are_whole_numbers():
+    with pytest.raises(InputError, match="integer arrays"):
+        Segmentation.from_runs((1, 9), Runs(np.array([0, 1]), np.array([0.5]), np.array([2.9])))
+
+
+def test_what_a_result_gives_cannot_change_it():
+    labels = np.array([[0, 1], [2, 2]], np.int32)
+    start, stop = np.array([0, 2]), np.array([1, 3])
+    for one in (
+        Segmentation.from_labels(labels),
+        Segmentation.from_runs((2, 2), Runs(np.array([0, 1, 2]), start, stop)),
+    ):
+        for array in (
+            one.areas_px,
+            one.boxes,
+            one.runs.start,
+            one.runs.stop,
+            one.runs.offsets,
+            one.class_ids,
+        ):
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 9
+    view = labels[:]
+    one = Segmentation.from_labels(view, copy=False)
+    labels[0, 0] = 2
+    assert one.labels[0, 0] == 0
+
+
+@pytest.mark.parametrize("dtype", [">i4", ">u2", np.uint64, np.int8, bool])
+def test_labels_of_any_integer_type(dtype):
+    labels = np.array([[0, 1], [1, 0]]).astype(dtype)
+    assert Segmentation.from_labels(labels).areas_px.tolist() == [2]
+
+
+def test_class_ids_are_never_rounded_or_wrapped():
+    labels = np.array([[1, 2]])
+    for class_ids in ([1.0, 2.2], [2**32 + 1, 1], [-1, 1]):
+        with pytest.raises(InputError, match="class_ids"):
+            Segmentation.from_labels(labels, class_ids=class_ids)
 
 
 def test_repr_says_what_there_is():

@@ -62,7 +62,64 @@ def test_prompts_are_checked():
         (lambda: Prompts(scribbles=np.zeros((2, 4))), "integers"),
         (lambda: Prompts(point_labels=[1]), "give both"),
         (lambda: Prompts(points_yx=[[1, 1]], point_labels=[1, 2]), "1 numbers"),
+        (lambda: Prompts(points_yx=[[np.nan, 1]]), "points_yx must be finite"),
+        (lambda: Prompts(points_yx=[[1, 1], [1]]), "as many numbers each"),
+        (lambda: Prompts(points_yx=[["1", "one"]]), "points_yx must be numbers"),
+        (lambda: Prompts(points_yx=[[True, True]]), "points_yx must be numbers"),
+        (lambda: Prompts(points_yx=[[1, 2, 3, 4]]), "y, x"),
+        (lambda: Prompts(points_yx=[[1, 1]], point_labels=[2**31 - 1]), "from 0 to 2147483646"),
+        (lambda: Prompts(points_yx=[[1, 1]], point_labels=[2**64]), "must be numbers"),
+        (lambda: Prompts(points_yx=[[1, 1]], point_labels=[-1]), "from 0"),
+        (lambda: Prompts(points_yx=[[1, 1]], point_labels=[1.5]), "whole"),
+        (lambda: Prompts(boxes=[[0, 0, 1, 1, 5]]), "ymin, xmin, ymax, xmax"),
+        (lambda: Prompts(boxes=[[20.1, 300.9, 20.9, 370]]), "boxes must be whole numbers"),
+        (lambda: Prompts(boxes=[[0, 0, np.inf, 1]]), "boxes must be finite"),
+        (lambda: Prompts(scribbles=np.full((2, 5), 2**32 - 1, np.uint32)), "got 4294967295"),
+        (lambda: Prompts(scribbles=np.full((2, 5), -2)), "-1 background"),
     ]
     for make, words in bad:
         with pytest.raises(InputError, match=words):
             make()
+
+
+def test_whole_floats_are_as_good_as_integers_in_prompts_and_empty_ones_are_none():
+    prompts = Prompts(points_yx=[1.0, 4.0], point_labels=[2.0], boxes=[[0.0, 0.0, 2.0, 5.0]])
+    assert prompts.point_labels.tolist() == [2]
+    assert prompts.boxes.dtype == np.int64
+    assert not Prompts(points_yx=[], point_labels=[], boxes=np.empty((0, 4)))
+
+
+@pytest.mark.parametrize("name", ["region-growing", "flood-fill", "random-walker", "gradient-watershed"])
+def test_marked_numbers_come_back_renumbered_however_high(name):
+    scribbles = np.zeros(SPOTS.shape, np.int64)
+    scribbles[0, 1], scribbles[0, 4] = 7, 2**31 - 2
+    few = np.where(scribbles > 7, 2, np.minimum(scribbles, 1))
+    found, like = (
+        make_segmenter(name).predict(SPOTS, Prompts(scribbles=marks)) for marks in (scribbles, few)
+    )
+    assert found == like
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("described", [{"name": 5}, {"name": None}, {}, {"name": "gaussian", 5: 1}, 5])
+def test_a_step_described_wrongly_is_refused_in_words(described):
+    for steps in (described, [described]):
+        with pytest.raises(InputError, match="pipeline: before"):
+            make_segmenter("pipeline", before=steps)
+
+
+def test_one_step_alone_is_taken_as_the_only_one():
+    one = make_segmenter("pipeline", before="gaussian", after="drop-small:min_area_px=2")
+    assert one == make_segmenter("pipeline", before=["gaussian"], after=["drop-small:min_area_px=2"])
+    assert one == make_segmenter("pipeline", before={"name": "gaussian"}, after=one.after[0])
+
+
+def test_a_pipeline_takes_the_prompts_of_its_method():
+    plain, led = make_segmenter("pipeline"), make_segmenter("pipeline", method="flood-fill")
+    assert plain.takes == ()
+    assert led.takes == make_segmenter("pipeline", method=led).takes == ("points", "scribbles")
+    point = Prompts(points_yx=[[0, 1]])
+    assert len(led.predict(SPOTS, point)) == 1
+    assert plain.predict(SPOTS, None) == plain.predict(SPOTS, Prompts()) == plain.predict(SPOTS)
+    with pytest.raises(InputError, match="pipeline takes nothing as prompts, got points"):
+        plain.predict(SPOTS, point)

@@ -127,7 +127,8 @@ class TestClasses:
         [
             (lambda: ClassSet.from_names(["a", "a"]), "names must be unique"),
             (lambda: ClassSet([Class(1, "a", (0, 0, 0)), Class(1, "b", (0, 0, 0))]), "ids must be unique"),
-            (lambda: Class(0, "a", (0, 0, 0)), "start at 1"),
+            (lambda: Class(0, "a", (0, 0, 0)), "whole numbers from 1"),
+            (lambda: Class(1.5, "a", (0, 0, 0)), "whole numbers from 1"),
             (lambda: Class(1, "", (0, 0, 0)), "needs a name"),
             (lambda: Class(1, "a", (0, 0, 300)), "0..255"),
             (lambda: ClassSet.from_json("[{}]"), "not a class set"),

@@ -48,13 +48,16 @@ class Class:
     thing: bool = True
 
     def __post_init__(self) -> None:
-        if self.id < 1:
-            raise InputError(f"class ids start at 1 (0 means no segment), got {self.id} for {self.name!r}")
+        if not isinstance(self.id, int | np.integer) or not 1 <= self.id < 2**31:
+            raise InputError(
+                f"class ids are whole numbers from 1 (0 means no segment), got {self.id} for {self.name!r}"
+            )
+        object.__setattr__(self, "id", int(self.id))
         if not self.name:
             raise InputError(f"class {self.id} needs a name")
         color = tuple(int(value) for value in self.color)
-        if len(color) != 3 or not all(0 <= value <= 255 for value in color):
-            raise InputError(f"a colour is three numbers 0..255, got {self.color} for {self.name!r}")
+        if color != tuple(self.color) or len(color) != 3 or not all(0 <= value <= 255 for value in color):
+            raise InputError(f"a colour is three whole numbers 0..255, got {self.color} for {self.name!r}")
         object.__setattr__(self, "color", color)
 
 
@@ -87,10 +90,10 @@ class ClassSet(Sequence[Class]):
         """The class set that ``to_json`` wrote."""
         try:
             return cls(
-                Class(int(entry["id"]), str(entry["name"]), tuple(entry["color"]), bool(entry["thing"]))
+                Class(entry["id"], str(entry["name"]), tuple(entry["color"]), entry["thing"] is True)
                 for entry in json.loads(text)
             )
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"not a class set: wanted a list of id, name, color, thing; {error!r}"
             ) from error

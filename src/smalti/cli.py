@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from . import __version__
-from .errors import SmaltiError
+from .errors import InputError, SmaltiError
 
 if TYPE_CHECKING:
     from .service.actions import Outcome, Reading
@@ -98,24 +98,39 @@ def predict_command(
     chosen: Method = make_segmenter(method, **parse_settings(settings or []))
     if before or after:
         chosen = make_segmenter("pipeline", before=before or [], method=chosen, after=after or [])
-    wanted = [name.strip() for name in formats.split(",") if name.strip()]
+    wanted = [name.strip() for name in formats.split(",")]
     check_formats(wanted)
     prompts = read_prompts(box or [], point or [], scribbles)
     paths = find_images(images)
     outcomes = []
-    for outcome in _progress(
-        predict_files(paths, chosen, out, wanted, _reading(spacing, page, max_pixels), prompts, jobs),
-        len(paths),
-        "segmenting",
-    ):
-        outcomes.append(outcome)
-        if as_json:
-            typer.echo(json.dumps(outcome.to_json()))
-    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    try:
+        for outcome in _progress(
+            predict_files(paths, chosen, out, wanted, _reading(spacing, page, max_pixels), prompts, jobs),
+            len(paths),
+            "segmenting",
+        ):
+            outcomes.append(outcome)
+            if as_json:
+                typer.echo(json.dumps(outcome.to_json()))
+    except KeyboardInterrupt:
+        typer.echo(
+            f"smalti: interrupted; {len(outcomes)} of {len(paths)} images are done, and their files whole",
+            err=True,
+        )
+        raise typer.Exit(130) from None
     if not as_json:
         _print_outcomes([outcome for outcome in outcomes if outcome.error is None])
+    _end(outcomes)
+
+
+def _end(outcomes: list[Outcome]) -> None:
+    """Report the images that failed, and answer the shell with 1 where there are any."""
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
     for outcome in failed:
-        typer.echo(f"smalti: {outcome.image}: {outcome.error}", err=True)
+        named = str(outcome.error).startswith(outcome.image)
+        typer.echo(
+            f"smalti: {outcome.error}" if named else f"smalti: {outcome.image}: {outcome.error}", err=True
+        )
     if failed:
         if len(outcomes) > 1:
             typer.echo(
@@ -152,26 +167,29 @@ def measure_command(
     image: Annotated[Path | None, typer.Option(help="Its image, for the intensities.")] = None,
     out: Annotated[Path | None, typer.Option(help="CSV file to write instead of printing.")] = None,
     spacing: Spacing = None,
-    page: Page = None,
+    page: Annotated[int | None, typer.Option(min=0, help="Page of the image, from 0.")] = None,
     max_pixels: MaxPixels = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the segments of a label map, as CSV."""
     from .service.actions import measure_file
 
+    if page is not None and image is None:
+        raise InputError("--page picks a page of the image; name it with --image")
     table = measure_file(labels, image, _reading(spacing, page, max_pixels))
-    if as_json:
-        from .service.catalogue import json_rows
-
-        typer.echo(json.dumps({"units": dict(table.units), "segments": json_rows(table)}))
-    elif out is None:
-        table.to_csv(sys.stdout)
-    else:
+    if out is not None:
         from .io.writing import replacing
 
         with replacing(out) as temporary:
             table.to_csv(temporary)
+    if as_json:
+        from .service.catalogue import json_rows
+
+        typer.echo(json.dumps({"units": dict(table.units), "segments": json_rows(table)}))
+    elif out is not None:
         typer.echo(f"{len(table)} segments measured in {out}")
+    else:
+        table.to_csv(sys.stdout)
 
 
 @app.command("view")
@@ -239,7 +257,7 @@ def _print(renderable: Any) -> None:
     from rich.console import Console
 
     # Wide enough for the rows when piped; a terminal has its own width.
-    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(renderable)
+    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120).print(renderable)
 
 
 def _print_outcomes(outcomes: list[Outcome]) -> None:
@@ -266,13 +284,15 @@ def _print_demo(rows: list[Any]) -> None:
 
 
 def _print_families(entries: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
     table = _table("name", "what it does", "takes")
     family = None
     for entry in entries:
         if entry["family"] != family:
             family = entry["family"]
             table.add_section()
-            table.add_row(f"[bold]{family}[/bold]")
+            table.add_row(Text(family, style="bold"))
         table.add_row(
             f"  {entry['name']}", entry["summary"], " ".join(entry["takes"]).replace(" as prompts", "")
         )
@@ -306,12 +326,6 @@ def main() -> None:
             raise
         typer.echo(f"smalti: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("smalti: interrupted; files already written are whole", err=True)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has enough
-        sys.stderr.close()
-        sys.exit(0)
     except Exception as error:
         if debug:
             raise

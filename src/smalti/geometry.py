@@ -35,17 +35,25 @@ class Geometry:
             if self.unit != "px":
                 raise InputError(f"unit {self.unit!r} without a spacing; give both or neither")
         else:
-            spacing = tuple(float(step) for step in self.spacing)
+            try:
+                spacing = tuple(float(step) for step in self.spacing)
+            except TypeError as error:
+                raise InputError(f"spacing must be numbers, one per axis, got {self.spacing!r}") from error
             if not all(math.isfinite(step) and step > 0 for step in spacing):
                 raise InputError(f"spacing must be positive numbers, one per axis, got {spacing}")
             if self.unit == "px":
                 raise InputError("a spacing needs its unit, such as 'um' or 'mm'")
             object.__setattr__(self, "spacing", spacing)
-            object.__setattr__(self, "unit", _UNIT_ALIASES.get(self.unit, self.unit))
+            unit = _UNIT_ALIASES.get(self.unit, self.unit)
+            if unit not in LENGTH_UNITS:
+                raise InputError(f"unit {self.unit!r} is not one of {', '.join(LENGTH_UNITS)}")
+            object.__setattr__(self, "unit", unit)
         if self.affine is not None:
             affine = np.array(self.affine, dtype=np.float64)
             if affine.ndim != 2 or affine.shape[0] != affine.shape[1]:
                 raise InputError(f"affine must be square, got shape {affine.shape}")
+            if not np.isfinite(affine).all():
+                raise InputError("affine must hold finite numbers")
             affine.flags.writeable = False
             object.__setattr__(self, "affine", affine)
 
@@ -72,6 +80,15 @@ class Geometry:
         if len(steps) != ndim:
             raise InputError(f"spacing {text!r} has {len(steps)} numbers for {ndim} axes; {wanted}")
         return cls(steps, unit)
+
+    @classmethod
+    def fits(cls, text: str, ndim: int) -> bool:
+        """Whether ``text`` is a spacing for ``ndim`` axes."""
+        try:
+            cls.parse(text, ndim)
+        except InputError:
+            return False
+        return True
 
     @property
     def known(self) -> bool:

@@ -53,6 +53,7 @@ def rles_from_runs(runs: Runs, shape: tuple[int, ...]) -> list[dict[str, Any]]:
     Rows become columns without painting: the work follows the length of the outlines.
     """
     _check_shape(shape)
+    runs.check(shape)
     return _encode(runs, shape, by_column=False)
 
 
@@ -214,6 +215,7 @@ def trace_polygons(mask: np.ndarray) -> list[Polygon]:
 def trace_runs(runs: Runs, shape: tuple[int, ...]) -> list[list[Polygon]]:
     """``trace_polygons`` of every segment of an image of ``shape`` (H, W) at once, straight from its runs."""
     _check_shape(shape)
+    runs.check(shape)
     arrays = (np.asarray(array, np.int64) for array in (runs.offsets, runs.start, runs.stop))
     vertices, offsets, piece, pieces = compiled.outlines.trace_runs(*arrays, int(shape[1]))
     rings: list[list[np.ndarray]] = [[] for _ in range(pieces[-1])]

@@ -106,29 +106,67 @@ def _best_assignment(truth: np.ndarray, predicted: np.ndarray, weight: np.ndarra
     return np.sort(np.concatenate(chosen))
 
 
-def overlap(truth: Segmentation, predicted: Segmentation) -> OverlapTable:
-    """The pairs of segments of two segmentations of one image that share pixels.
+def overlap(truth: Segmentation | np.ndarray, predicted: Segmentation | np.ndarray) -> OverlapTable:
+    """The pairs of segments of two segmentations, or of two label maps, of one image that share pixels.
 
-    Label maps are compared pixel by pixel, anything that overlaps itself run by run. Raises ``InputError`` when
-    the shapes differ.
+    A label map (*S,) of integers is taken as it is: segment k is label k, up to the highest, and 0 is none.
+    Pixels are compared as labels where nothing overlaps, run by run where something does. Raises ``InputError``
+    when the shapes differ or a label is negative.
     """
+    if isinstance(truth, np.ndarray) and isinstance(predicted, np.ndarray):
+        return _overlap_of_labels(truth, predicted)
+    if not (isinstance(truth, Segmentation) and isinstance(predicted, Segmentation)):
+        raise InputError(
+            f"overlap takes two Segmentations or two label maps, got {type(truth).__name__} and "
+            f"{type(predicted).__name__}; make one with Segmentation.from_labels"
+        )
     _check_shapes(truth.shape, predicted.shape)
     if truth.overlapping or predicted.overlapping:
         keys, pixels = _count_runs(truth, predicted)
+        areas = truth.areas_px, predicted.areas_px
     else:
-        keys, pixels = compiled.overlaps.count_label_pairs(
-            truth.labels.reshape(-1), predicted.labels.reshape(-1)
-        )
+        flat = truth.labels.reshape(-1), predicted.labels.reshape(-1)
+        keys, pixels, areas = _count_labels(*flat, len(truth), len(predicted))
+    return _table(keys, pixels, *areas, math.prod(truth.shape))
+
+
+def _overlap_of_labels(truth: np.ndarray, predicted: np.ndarray) -> OverlapTable:
+    _check_shapes(truth.shape, predicted.shape)
+    flat, tops = [], []
+    for labels in (truth, predicted):
+        if labels.dtype.kind not in "bui" or labels.size == 0:
+            raise InputError(f"label maps must hold integers, got {labels.dtype} of shape {labels.shape}")
+        if labels.dtype != np.int32:
+            if labels.dtype.itemsize >= 4 and labels.max() >= 2**31:
+                raise InputError(f"labels must be below {2**31}, got {labels.max()}; renumber them")
+            labels = labels.astype(np.int32)
+        labels = np.ascontiguousarray(labels).reshape(-1)
+        top = int(
+            labels.view(np.uint32).max()
+        )  # one pass for both ends: seen so, negative ones are the highest
+        if top >= 2**31:
+            raise InputError("labels must be 0 or more; negative ones were given")
+        flat.append(labels)
+        tops.append(top)
+    keys, pixels, areas = _count_labels(flat[0], flat[1], tops[0], tops[1])
+    return _table(keys, pixels, *areas, truth.size)
+
+
+def _count_labels(
+    truth: np.ndarray, predicted: np.ndarray, truth_top: int, predicted_top: int
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Keys, counts and both sides' areas of two flat label maps in one pass."""
+    areas = np.zeros(truth_top + 1, np.int64), np.zeros(predicted_top + 1, np.int64)
+    keys, pixels = compiled.overlaps.count_label_pairs(truth, predicted, *areas)
+    return keys, pixels, (areas[0][1:], areas[1][1:])
+
+
+def _table(
+    keys: np.ndarray, pixels: np.ndarray, truth_areas: np.ndarray, predicted_areas: np.ndarray, size: int
+) -> OverlapTable:
     order = np.argsort(keys)
     keys = keys[order]
-    return OverlapTable(
-        keys >> 32,
-        keys & 0xFFFFFFFF,
-        pixels[order],
-        truth.areas_px,
-        predicted.areas_px,
-        math.prod(truth.shape),
-    )
+    return OverlapTable(keys >> 32, keys & 0xFFFFFFFF, pixels[order], truth_areas, predicted_areas, size)
 
 
 def _count_runs(truth: Segmentation, predicted: Segmentation) -> tuple[np.ndarray, np.ndarray]:
@@ -184,8 +222,17 @@ def confusion(
     Both maps hold integers of one shape. Pixels whose true class is ``void`` are not counted. Raises
     ``InputError`` for a class outside 0..K - 1.
     """
-    truth_map, predicted_map = np.asarray(truth_map), np.asarray(predicted_map)
+    truth_map, predicted_map = (
+        array.astype(array.dtype.newbyteorder("="), copy=False)
+        for array in (np.asarray(truth_map), np.asarray(predicted_map))
+    )
+    if not isinstance(num_classes, int | np.integer) or num_classes < 1:
+        raise InputError(f"num_classes must be a whole number from 1, got {num_classes}")
+    if void is not None and not -(2**31) <= void < 2**32:
+        raise InputError(f"void must be a class number, got {void}")
     _check_shapes(truth_map.shape, predicted_map.shape)
+    if np.uint64 in (truth_map.dtype, predicted_map.dtype):
+        raise InputError("maps of 64-bit unsigned integers are not taken; give any smaller type")
     if truth_map.dtype.kind not in "ui" or predicted_map.dtype.kind not in "ui":
         raise InputError(f"maps must hold integers, got {truth_map.dtype} and {predicted_map.dtype}")
     counts, bad = compiled.overlaps.confusion(

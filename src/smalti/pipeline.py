@@ -7,10 +7,20 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny
 
+from .classical.markers import given_prompts
 from .errors import InputError
 from .image import Image
 from .segmentation import Segmentation
-from .segmenter import ImageStep, Method, Parameters, SegmentStep, make_segmenter, make_step, parse_settings
+from .segmenter import (
+    ImageStep,
+    Method,
+    Parameters,
+    Prompts,
+    SegmentStep,
+    make_segmenter,
+    make_step,
+    parse_settings,
+)
 
 
 def _described(value: Any, make: Any) -> Any:
@@ -19,10 +29,18 @@ def _described(value: Any, make: Any) -> Any:
         name, _, settings = value.partition(":")
         return make(name, **parse_settings([part for part in settings.split(";") if part]))
     if isinstance(value, Mapping):
-        if "name" not in value:
-            raise InputError(f"a step or method is described by its name and parameters, got {dict(value)}")
+        name = value.get("name")
+        if not isinstance(name, str) or not all(isinstance(key, str) for key in value):
+            raise InputError(
+                f"a step or method is described by its name and parameters, all named by text, got {dict(value)}"
+            )
         return make(**value)
     return value
+
+
+def _in_a_row(value: Any) -> Any:
+    """One step alone as the only one of a row."""
+    return (value,) if isinstance(value, str | Mapping | Parameters) else value
 
 
 def _step(value: Any) -> Any:
@@ -43,21 +61,33 @@ class Pipeline(Method):
     ndims: ClassVar[tuple[int, ...]] = (2, 3)
     source: ClassVar[str] = "composition of other methods"
 
-    before: tuple[Annotated[SerializeAsAny[ImageStep], BeforeValidator(_step), _DESCRIBED], ...] = Field(
-        (), description="Steps on the image, such as gaussian:sigma_px=2, in order."
-    )
+    before: Annotated[
+        tuple[Annotated[SerializeAsAny[ImageStep], BeforeValidator(_step), _DESCRIBED], ...],
+        BeforeValidator(_in_a_row),
+    ] = Field((), description="Steps on the image, such as gaussian:sigma_px=2, in order.")
     method: Annotated[SerializeAsAny[Method], BeforeValidator(_method), _DESCRIBED] = Field(
         "otsu", validate_default=True, description="The method between the steps, such as otsu:polarity=dark."
     )
-    after: tuple[Annotated[SerializeAsAny[SegmentStep], BeforeValidator(_step), _DESCRIBED], ...] = Field(
-        (), description="Steps on the segments, such as drop-small:min_area_px=20, in order."
-    )
+    after: Annotated[
+        tuple[Annotated[SerializeAsAny[SegmentStep], BeforeValidator(_step), _DESCRIBED], ...],
+        BeforeValidator(_in_a_row),
+    ] = Field((), description="Steps on the segments, such as drop-small:min_area_px=20, in order.")
 
-    def predict(self, image: Image, *prompts: Any) -> Segmentation:
-        """The method's segments of the stepped image, stepped in turn; prompts go to the method."""
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What the method between the steps takes."""
+        return self.method.takes
+
+    def predict(self, image: Image, prompts: Prompts | None = None) -> Segmentation:
+        """The method's segments of the stepped image, stepped in turn; prompts go to the method.
+
+        Raises ``InputError`` for prompts the method does not take.
+        """
+        given = given_prompts(self, image, prompts)
         for before in self.before:
             image = before.apply(image)
-        segmentation = self.method.predict(image, *prompts)
+        to_method = () if given is None else (given,)
+        segmentation = self.method.predict(image, *to_method)
         for after in self.after:
             segmentation = after.apply(segmentation)
         return segmentation

@@ -18,16 +18,21 @@ class Runs:
 
     ``start`` and ``stop`` (R,) are half-open stretches of the flattened (C order) image. Those of segment k are
     ``offsets[k - 1]:offsets[k]``, ascending, as long as can be, and never across the end of a row, so that a
-    run's place in the image is one division. int32 up to 2**31 pixels, int64 above.
+    run's place in the image is one division. int32 up to 2**31 pixels, int64 above. The arrays become read-only.
     """
 
     offsets: np.ndarray
     start: np.ndarray
     stop: np.ndarray
 
+    def __post_init__(self) -> None:
+        for column in (self.offsets, self.start, self.stop):
+            if isinstance(column, np.ndarray):
+                column.flags.writeable = False
+
     @classmethod
     def of_labels(cls, labels: np.ndarray, num_segments: int) -> Runs:
-        """Runs of a label map ``(*S,)`` int32 whose labels are 0..num_segments."""
+        """Runs of a label map ``(*S,)`` int32 whose labels are 0..num_segments; that they are is not checked."""
         flat = np.ascontiguousarray(labels).reshape(-1)
         return cls(*compiled.runs.find_runs(flat, labels.shape[-1], num_segments, index_array(labels.size)))
 
@@ -122,7 +127,12 @@ class Runs:
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ``InputError`` unless these are well-formed runs of an image of ``shape``."""
-        offsets, start, stop = self.offsets, self.start, self.stop
+        columns = [np.asarray(column) for column in (self.offsets, self.start, self.stop)]
+        if any(column.ndim != 1 or column.dtype.kind not in "ui" for column in columns):
+            raise InputError("offsets, start and stop must be one-dimensional integer arrays")
+        offsets, start, stop = (
+            column.astype(np.int64) for column in columns
+        )  # unsigned differences would wrap
         if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(start) or len(start) != len(stop):
             raise InputError("offsets must begin with 0 and end with the number of runs")
         if (np.diff(offsets) < 0).any():

@@ -103,6 +103,7 @@ class Segmentation:
         if labels.ndim not in (2, 3) or 0 in labels.shape:
             raise InputError(f"labels must be (H, W) or (D, H, W) of at least one pixel, got {labels.shape}")
         labels = labels.view(np.uint8) if labels.dtype == bool else labels
+        labels = labels.astype(labels.dtype.newbyteorder("="), copy=False)
         lowest, top = int(labels.min()), int(labels.max())
         if lowest < 0:
             raise InputError(f"labels must be 0 or more, got {lowest}; void belongs to the reader's void=")
@@ -125,7 +126,8 @@ class Segmentation:
             count = int(present.sum())
             if count != top:
                 labels = np.cumsum(present, dtype=np.int32)[labels] * present[labels]
-        labels = np.array(labels, dtype=np.int32, order="C", copy=copy or None)
+        # Handed over or not, an array whose memory is another's could be written through that one.
+        labels = np.array(labels, dtype=np.int32, order="C", copy=copy or labels.base is not None or None)
         labels.flags.writeable = False
         return cls(
             labels.shape,
@@ -194,11 +196,7 @@ class Segmentation:
         shape = tuple(int(length) for length in shape)
         runs.check(shape)
         dtype = index_array(math.prod(shape)).dtype
-        runs = Runs(
-            runs.offsets.astype(np.int64),
-            runs.start.astype(dtype, copy=False),
-            runs.stop.astype(dtype, copy=False),
-        )
+        runs = Runs(runs.offsets.astype(np.int64), runs.start.astype(dtype), runs.stop.astype(dtype))
         return cls(
             shape,
             len(runs),
@@ -281,13 +279,18 @@ class Segmentation:
     def areas_px(self) -> np.ndarray:
         """Pixels of each segment, (N,) int64."""
         if self._runs is None:
-            return compiled.runs.count_labels(self._labels.reshape(-1), len(self))[1:]
-        return self._runs.areas
+            areas = compiled.runs.count_labels(self._labels.reshape(-1), len(self))[1:]
+        else:
+            areas = self._runs.areas
+        areas.flags.writeable = False
+        return areas
 
     @cached_property
     def boxes(self) -> np.ndarray:
         """Bounding boxes (N, 2 * ndim) int64, ``ymin, xmin, ymax, xmax``, half open; zeros for an empty segment."""
-        return self.runs.boxes(self.shape)
+        boxes = self.runs.boxes(self.shape)
+        boxes.flags.writeable = False
+        return boxes
 
     @property
     def coverage(self) -> float:
@@ -372,6 +375,8 @@ class Segmentation:
         ``index`` is what numpy takes for one axis, 0-based: a bool array (N,), integers without repeats, a slice.
         """
         chosen = np.atleast_1d(np.arange(len(self))[index])
+        if chosen.ndim != 1:
+            raise InputError(f"segments are chosen along one axis, got an index of shape {chosen.shape}")
         if len(np.unique(chosen)) != len(chosen):
             raise InputError("a segment can be chosen once only")
         columns: dict[str, Any] = {
@@ -391,7 +396,7 @@ class Segmentation:
 
         The union has the class of its first member and the highest score of any.
         """
-        groups = np.asarray(groups)
+        groups = np.asarray(groups, dtype=None if len(self) else np.int64)
         if groups.shape != (len(self),) or groups.dtype.kind not in "ui":
             raise InputError(
                 f"groups must be {len(self)} integers, got {groups.dtype} of shape {groups.shape}"
@@ -428,6 +433,8 @@ class Segmentation:
                     f"parts must share shape and classes: {first.shape} {first.classes} and "
                     f"{part.shape} {part.classes}"
                 )
+            if (part.geometry.spacing, part.geometry.unit) != (first.geometry.spacing, first.geometry.unit):
+                raise InputError(f"parts must share their spacing: {first.geometry} and {part.geometry}")
         return Segmentation(
             first.shape,
             sum(len(part) for part in parts),
@@ -462,9 +469,14 @@ class Segmentation:
 
 
 def _column(name: str, values: Iterable[float], count: int, dtype: type) -> np.ndarray:
-    """One value per segment as a read-only array of its own."""
-    column: np.ndarray = np.array(values if isinstance(values, np.ndarray) else list(values), dtype=dtype)
-    if column.shape != (count,):
-        raise InputError(f"{name} must be {count} numbers, one per segment, got shape {column.shape}")
+    """One value per segment as a read-only array of its own. Integers are wanted whole, never rounded."""
+    given = np.asarray(values if isinstance(values, np.ndarray) else list(values))
+    if given.shape != (count,):
+        raise InputError(f"{name} must be {count} numbers, one per segment, got shape {given.shape}")
+    if count and given.dtype.kind not in ("ui" if dtype is np.int32 else "buif"):
+        raise InputError(f"{name} must be {'whole ' if dtype is np.int32 else ''}numbers, got {given.dtype}")
+    if count and dtype is np.int32 and not (given.min() >= 0 and given.max() < 2**31):
+        raise InputError(f"{name} must lie in 0..{2**31 - 1}, got {given.min()}..{given.max()}")
+    column: np.ndarray = given.astype(dtype)
     column.flags.writeable = False
     return column

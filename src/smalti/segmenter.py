@@ -79,13 +79,20 @@ class Segmenter(Protocol):
         ...
 
 
+HIGHEST_LABEL = 2**31 - 2
+"""The highest number a prompt may mark a segment with: int32 holds it and one more, for background."""
+
+
 @dataclass(frozen=True, eq=False)
 class Prompts:
-    """What a person points at: points, boxes or scribbles, each of them optional.
+    """What a person points at: points, boxes or scribbles, each of them optional and the same as left out if empty.
 
     ``points_yx`` (P, ndim) with ``point_labels`` (P,), 0 = background and k = segment k; all 1 when left out.
-    ``boxes`` (N, 2 * ndim), ``ymin, xmin, ymax, xmax``, half open.
+    ``boxes`` (N, 2 * ndim) of whole numbers, ``ymin, xmin, ymax, xmax``, half open.
     ``scribbles`` (*S,) integers: 0 = not said, -1 = background, k = segment k.
+
+    The numbers say which marks belong together. A segmentation numbers its segments 1..N, so marked numbers come
+    back renumbered in ascending order: marks of 3 and 7 give the segments 1 and 2.
     """
 
     points_yx: np.ndarray | None = None
@@ -94,26 +101,55 @@ class Prompts:
     scribbles: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.points_yx is not None:
-            points = np.atleast_2d(np.asarray(self.points_yx))
-            labels = np.ones(len(points)) if self.point_labels is None else np.asarray(self.point_labels)
-            if labels.shape != (len(points),) or (labels < 0).any():
-                raise InputError(f"point_labels must be {len(points)} numbers of 0 or more, got {labels}")
-            object.__setattr__(self, "points_yx", points)
-            object.__setattr__(self, "point_labels", labels.astype(np.int32))
-        elif self.point_labels is not None:
+        points = _numbers("points_yx", self.points_yx)
+        labels = _numbers("point_labels", self.point_labels, whole=True)
+        boxes = _numbers("boxes", self.boxes, whole=True)
+        scribbles = _numbers("scribbles", self.scribbles)
+        if points is not None:
+            points = np.atleast_2d(points)
+            if points.ndim != 2 or points.shape[1] not in (2, 3):
+                raise InputError(
+                    f"points_yx must be y, x or z, y, x for each point, got shape {points.shape}"
+                )
+            labels = np.ones(len(points), np.int64) if labels is None else labels
+            if labels.shape != (len(points),) or labels.min() < 0 or labels.max() > HIGHEST_LABEL:
+                raise InputError(
+                    f"point_labels must be {len(points)} numbers from 0 to {HIGHEST_LABEL}, got {labels}"
+                )
+            labels = labels.astype(np.int32)
+        elif labels is not None:
             raise InputError("point_labels without points_yx; give both")
-        if self.boxes is not None:
-            boxes = np.atleast_2d(np.asarray(self.boxes))
+        if boxes is not None:
+            boxes = np.atleast_2d(boxes)
+            if boxes.ndim != 2 or boxes.shape[1] not in (4, 6):
+                raise InputError(
+                    f"boxes must be ymin, xmin, ymax, xmax (in 3-D all mins, then all maxs), got shape {boxes.shape}"
+                )
             low, high = np.split(boxes, 2, axis=1)
             if not (low < high).all():
                 raise InputError("boxes must be ymin, xmin, ymax, xmax (half open) with min < max")
-            object.__setattr__(self, "boxes", boxes)
-        if self.scribbles is not None and np.asarray(self.scribbles).dtype.kind not in "ui":
-            raise InputError("scribbles must be integers: 0 not said, -1 background, k segment k")
+        if scribbles is not None:
+            if scribbles.dtype.kind not in "ui":
+                raise InputError("scribbles must be integers: 0 not said, -1 background, k segment k")
+            low, high = int(scribbles.min()), int(scribbles.max())
+            if low < -1 or high > HIGHEST_LABEL:
+                raise InputError(
+                    f"scribbles are 0 not said, -1 background, k segment k up to {HIGHEST_LABEL}, got {low} to {high}"
+                )
+            scribbles = scribbles.astype(np.int32, copy=False)
+        object.__setattr__(self, "points_yx", points)
+        object.__setattr__(self, "point_labels", labels)
+        object.__setattr__(self, "boxes", boxes)
+        object.__setattr__(self, "scribbles", scribbles)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What is given: of ``points``, ``boxes`` and ``scribbles``, in this order."""
+        given = {"points": self.points_yx, "boxes": self.boxes, "scribbles": self.scribbles}
+        return tuple(kind for kind, prompts in given.items() if prompts is not None)
 
     def __bool__(self) -> bool:
-        return not (self.points_yx is None and self.boxes is None and self.scribbles is None)
+        return bool(self.kinds)
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ``InputError`` unless every prompt lies in an image of ``shape``."""
@@ -128,6 +164,27 @@ class Prompts:
                 raise InputError(f"boxes must lie inside the image of {shape}, got {boxes.tolist()}")
         if self.scribbles is not None and np.asarray(self.scribbles).shape != shape:
             raise InputError(f"scribbles must cover {shape}, got {np.asarray(self.scribbles).shape}")
+
+
+def _numbers(name: str, given: Any, whole: bool = False) -> np.ndarray | None:
+    """Given prompts as an array of finite numbers, of int64 if they must be ``whole``; None if there are none."""
+    if given is None:
+        return None
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise InputError(f"{name} must be rows of as many numbers each, got {given!r}") from error
+    if array.size == 0:
+        return None
+    if array.dtype.kind not in "uif":
+        raise InputError(f"{name} must be numbers, got {array.dtype}")
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} must be finite numbers, got {array.tolist()}")
+    if not whole:
+        return array
+    if (array != np.rint(array)).any() or (np.abs(array.astype(np.float64)) > 2**53).any():
+        raise InputError(f"{name} must be whole numbers, got {array.tolist()}")
+    return array.astype(np.int64)
 
 
 class Parameters(BaseModel):
@@ -165,6 +222,11 @@ class Method(Parameters):
     ndims: ClassVar[tuple[int, ...]] = (2,)
     prompts: ClassVar[tuple[str, ...]] = ()
     source: ClassVar[str]
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Kinds of prompts that this method, as it is set up, takes."""
+        return self.prompts
 
     def predict(self, image: Image) -> Segmentation:
         """The segments of ``image``; the image is left as it was."""

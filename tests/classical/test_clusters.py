@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from smalti.classical.clusters import GaussianMixture, KMeans, k_means, nearest_center
+from smalti.classical.clusters import GaussianMixture, KMeans, fit_mixture, k_means, nearest_center
 from smalti.image import Image
 from smalti.segmenter import make_segmenter
 
@@ -103,3 +103,14 @@ def test_a_mixture_sees_spread_where_means_do_not():
     by_mixture = (GaussianMixture(clusters=2).predict(image).semantic_map() == truth).mean()
     by_means = (KMeans(clusters=2).predict(image).semantic_map() == truth).mean()
     assert by_mixture > by_means
+
+
+@pytest.mark.parametrize("count", [2, 4, 6, 9])
+def test_a_mixture_is_as_likely_as_scikit_learns_own(count):
+    from sklearn.mixture import GaussianMixture as Mixture
+
+    values = data.astronaut()[::6, ::6].reshape(-1, 3).astype(float)
+    values = (values - values.mean(axis=0)) / values.std(axis=0)
+    theirs = Mixture(count, reg_covar=1e-4, random_state=0).fit(values).score(values)
+    ours = fit_mixture(values, count, np.random.default_rng(0)).score(values)
+    assert ours > theirs - 0.05

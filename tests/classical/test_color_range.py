@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from skimage import color, data
 
-from smalti.classical.color_range import ColorRange, to_color_space, unit_range
+from smalti.classical.color_range import ColorRange, to_color_space
+from smalti.classical.grey import full_scale
 from smalti.errors import InputError
 from smalti.image import Image
 from smalti.segmenter import make_segmenter
@@ -95,7 +96,7 @@ def test_parameters_make_the_same_method_again() -> None:
 
 
 def test_conversions_as_scikit_image() -> None:
-    photo = unit_range(data.coffee())
+    photo = full_scale(data.coffee(), np.float32)
     hsv = to_color_space(photo, "hsv")
     turn = np.abs(hsv[..., 0] / 360 - color.rgb2hsv(photo)[..., 0])
     assert np.minimum(turn, 1 - turn).max() < 1e-4

@@ -202,3 +202,9 @@ def test_seven_channels_ask_for_a_name() -> None:
 def test_values_too_far_apart_are_refused() -> None:
     with pytest.raises(InputError, match="too far apart"):
         labels_of(Otsu(), np.array([[-1.7e308, 1.7e308]]))
+
+
+def test_otsu_splits_in_one_gap_where_two_are_as_good():
+    plane = np.repeat([0, 9, 10, 11, 20], [5, 1, 1, 1, 5]).astype(np.uint8)
+    threshold = otsu_threshold(plane)
+    assert threshold == 4.5

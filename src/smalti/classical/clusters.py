@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -10,6 +10,7 @@ from pydantic import Field
 from .. import compiled
 from ..classes import ClassSet
 from ..image import Image
+from ..quiet import quieted
 from ..segmentation import Segmentation
 from ..segmenter import Method
 from .grey import LUMA, check_ndim, color_planes
@@ -59,7 +60,9 @@ class Clustering(Method):
         ge=100,
         description="Pixels, drawn at random, the classes are found on; all pixels are then assigned.",
     )
-    seed: int = Field(0, ge=0, description="Seed of the random draws: the same seed gives the same classes.")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="Seed of the random draws: the same seed gives the same classes."
+    )
 
     def predict(self, image: Image) -> Segmentation:
         """Every pixel in one of the classes cluster_1 (least mean value) to cluster_K; any number of channels.
@@ -108,6 +111,37 @@ class KMeans(Clustering):
         return nearest_center(values, k_means(sample, self.clusters, rng))
 
 
+REGULARISATION = 1e-4
+"""Added to every variance of a mixture, where each channel has variance 1 over all values."""
+
+
+def fit_mixture(sample: np.ndarray, count: int, rng: np.random.Generator, max_rounds: int = 100) -> Any:
+    """scikit-learn's mixture of at most ``count`` Gaussians, fitted to ``sample`` (M, C) of mean 0 and variance 1.
+
+    Expectation maximisation from the clusters of ``k_means``: the weight, mean and covariance of each.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture as Mixture
+
+    labels = nearest_center(sample, k_means(sample, count, rng))
+    areas = np.bincount(labels)
+    members = [sample[labels == k] for k in np.flatnonzero(areas)]
+    means = np.stack([cluster.mean(axis=0) for cluster in members])
+    apart = [cluster - mean for cluster, mean in zip(members, means, strict=True)]
+    covariances = np.stack([step.T @ step / len(step) for step in apart])
+    covariances += REGULARISATION * np.eye(sample.shape[1])
+    mixture = Mixture(
+        len(members),
+        weights_init=areas[areas > 0] / len(sample),
+        means_init=means,
+        precisions_init=np.linalg.inv(covariances),
+        max_iter=max_rounds,
+        reg_covar=REGULARISATION,
+    )
+    with quieted(category=ConvergenceWarning):  # max_rounds is the caller's to choose
+        return mixture.fit(sample)
+
+
 class GaussianMixture(Clustering):
     """Classes of pixels under the likeliest of k Gaussians, each with its own full covariance."""
 
@@ -120,25 +154,14 @@ class GaussianMixture(Clustering):
 
     def assign(self, values: np.ndarray, sample: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The likeliest component of the mixture fitted to the sample, from k-means centres."""
-        import warnings
-
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture as Mixture
-
         # Channels are brought to mean 0 and deviation 1 for the fit. A mixture of full covariances does not change
         # with that, but the small number the fit adds to each variance then fits every scale of values.
         mean, std = sample.mean(axis=0), sample.std(axis=0)
         std[std == 0] = 1
         sample = (sample - mean) / std
-        centers = k_means(sample, self.clusters, rng)
         if len(sample) == 1:
             return np.zeros(len(values), np.int64)
-        mixture = Mixture(
-            len(centers), means_init=centers, max_iter=self.max_rounds, reg_covar=1e-4, random_state=self.seed
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # max_rounds is the caller's to choose
-            mixture.fit(sample)
+        mixture = fit_mixture(sample, self.clusters, rng, self.max_rounds)
         labels = np.empty(len(values), np.int64)
         for begin in range(0, len(values), CHUNK_PX):
             labels[begin : begin + CHUNK_PX] = mixture.predict(

@@ -7,11 +7,10 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..errors import InputError
 from ..image import Image
 from ..segmentation import Segmentation
 from ..segmenter import Method
-from .grey import check_ndim, pieces, rgb_planes
+from .grey import check_ndim, full_scale, pieces, rgb_planes
 
 ColorSpace = Literal["hsv", "lab", "rgb"]
 
@@ -21,24 +20,6 @@ SPACES: dict[str, tuple[tuple[str, float, float], ...]] = {
     "rgb": (("red", 0.0, 1.0), ("green", 0.0, 1.0), ("blue", 0.0, 1.0)),
 }
 """Channels of each colour space with their lowest and highest value; hue is in degrees."""
-
-
-def unit_range(pixels: np.ndarray) -> np.ndarray:
-    """Colour from 0 to 1, float32, as colour spaces are defined on it.
-
-    Integers are divided by the highest value of their type, 255 or 65535; bool is 0 and 1. Floats must lie in
-    0..1 already: ``InputError`` otherwise, and for negative integers.
-    """
-    if pixels.dtype.kind == "b":
-        return pixels.astype(np.float32)
-    low, high = pixels.min(), pixels.max()
-    top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
-    if low < 0 or high > top:
-        raise InputError(
-            f"colours of type {pixels.dtype} must lie in 0..{top}, got {low:g}..{high:g}; "
-            "divide them by their white first"
-        )
-    return (pixels / top).astype(np.float32) if top > 1 else pixels.astype(np.float32)
 
 
 def to_color_space(rgb: np.ndarray, space: ColorSpace) -> np.ndarray:
@@ -113,7 +94,7 @@ class ColorRange(Method):
     def predict(self, image: Image) -> Segmentation:
         """One segment per connected piece inside the range. Grey images have no hue and no saturation."""
         check_ndim(image, self.name, self.ndims)
-        colors = to_color_space(unit_range(rgb_planes(image, self.name)), self.space)
+        colors = to_color_space(full_scale(rgb_planes(image, self.name), np.float32), self.space)
         lower, upper = np.array(self.lower, np.float32), np.array(self.upper, np.float32)
         above, below = colors >= lower, colors <= upper
         inside = above & below

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ..errors import InputError
 from ..image import Image
+from ..quiet import quieted
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
 from .grey import check_ndim, color_planes, eight_bit, full_scale, rgb_planes
@@ -120,8 +121,6 @@ def random_walk(values: np.ndarray, markers: np.ndarray, beta: float) -> np.ndar
     Grady (2006). Solved exactly up to ``DIRECT_PX`` pixels or ``DIRECT_VOXELS`` voxels, beyond that by conjugate
     gradients to a thousandth, which moved 0.4 % of the pixels of a 400 x 600 photograph.
     """
-    import warnings
-
     from skimage.segmentation import random_walker
 
     numbers, compact = np.unique(markers, return_inverse=True)
@@ -134,8 +133,7 @@ def random_walk(values: np.ndarray, markers: np.ndarray, beta: float) -> np.ndar
         beta, values = 0.0, np.arange(markers.size, dtype=np.float64).reshape(*markers.shape, 1)
     compact = compact.reshape(markers.shape).astype(np.int32)
     direct = markers.size <= (DIRECT_PX if markers.ndim == 2 else DIRECT_VOXELS)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The probability range")  # by the tolerance, which is stated
+    with quieted("The probability range"):  # by the tolerance, which is stated
         labels = random_walker(
             values,
             compact,

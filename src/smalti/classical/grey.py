@@ -25,7 +25,8 @@ def check_ndim(image: Image, name: str, ndims: Sequence[int]) -> None:
 
 
 def check_finite(pixels: np.ndarray) -> np.ndarray:
-    """The pixels themselves; raises ``InputError`` when any of them is NaN or infinite."""
+    """The pixels themselves, in this machine's byte order; ``InputError`` when any of them is NaN or infinite."""
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)  # compiled loops know no other
     if pixels.dtype.kind == "f":
         bad = pixels.size - int(np.isfinite(pixels).sum())
         if bad:
@@ -76,22 +77,51 @@ def rgb_planes(image: Image, name: str) -> np.ndarray:
     )
 
 
-def full_scale(pixels: np.ndarray, dtype: type = np.float64) -> np.ndarray:
+ROUNDING = 1e-5
+"""Floats this far outside 0..1 are there by rounding, as after a blur, and are taken as 0 or 1."""
+
+
+def check_full_scale(pixels: np.ndarray) -> np.ndarray:
+    """The pixels themselves, where their dtype says what full scale is; floats a rounding outside 0..1 are clipped.
+
+    Raises ``InputError`` for floats outside 0..1, whose white nobody has named, and for negative integers.
+    """
+    if pixels.dtype.kind in "bu":
+        return pixels
+    low, high = pixels.min(), pixels.max()
+    if pixels.dtype.kind == "i":
+        if low < 0:
+            raise InputError(
+                f"pixels of type {pixels.dtype} must lie in 0..{np.iinfo(pixels.dtype).max}, got {low}..{high}; "
+                "shift them to 0 or more first"
+            )
+        return pixels
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+        raise InputError(
+            f"pixels of type {pixels.dtype} must lie in 0..1, got {low:g}..{high:g}; divide them by their white "
+            "first (255 for values of 8 bits), or give them as integers"
+        )
+    return pixels if low >= 0 and high <= 1 else np.clip(pixels, 0, 1)
+
+
+def full_scale(pixels: np.ndarray, dtype: type[np.floating] = np.float64) -> np.ndarray:
     """The same pixels on the scale 0..1 on which an algorithm is defined: the rule is the dtype's, not the image's.
 
-    Integers are divided by the largest value of their dtype, bool is 0 and 1, and floats are taken to be on that
-    scale already; none of them is stretched to the range it happens to have.
+    Integers are divided by the largest value of their dtype, bool is 0 and 1, and floats must be on that scale
+    already; none of them is stretched to the range it happens to have. Raises as ``check_full_scale`` does.
     """
-    if pixels.dtype.kind in "ui":
-        return pixels.astype(dtype) / dtype(np.iinfo(pixels.dtype).max)
-    return pixels.astype(dtype)
+    pixels = check_full_scale(pixels)
+    if pixels.dtype.kind not in "ui":
+        return pixels.astype(dtype)
+    wide = np.float64 if pixels.dtype.itemsize > 2 else dtype  # float32 does not hold all of int32
+    return (pixels.astype(wide) / wide(np.iinfo(pixels.dtype).max)).astype(dtype, copy=False)
 
 
 def eight_bit(colors: np.ndarray) -> np.ndarray:
-    """Colours for an algorithm that exists for 8 bits only: full scale 0..1 to 0..255, rounded, clipped beyond."""
+    """Colours for an algorithm that exists for 8 bits only: full scale 0..1 to 0..255, rounded."""
     if colors.dtype == np.uint8:
         return np.ascontiguousarray(colors)
-    return np.rint(np.clip(full_scale(colors), 0, 1) * 255).astype(np.uint8)
+    return np.rint(full_scale(colors) * 255).astype(np.uint8)
 
 
 def pieces(mask: np.ndarray, connectivity: int = 1, min_area_px: int = 1) -> np.ndarray:

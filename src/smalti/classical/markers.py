@@ -16,11 +16,10 @@ def given_prompts(method: Method, image: Image, prompts: Prompts | None) -> Prom
     """
     if not prompts:
         return None
-    kinds = {"points": prompts.points_yx, "boxes": prompts.boxes, "scribbles": prompts.scribbles}
-    foreign = [kind for kind, value in kinds.items() if value is not None and kind not in method.prompts]
+    foreign = [kind for kind in prompts.kinds if kind not in method.takes]
     if foreign:
         raise InputError(
-            f"{method.name} takes {' or '.join(method.prompts)} as prompts, got {', '.join(foreign)}"
+            f"{method.name} takes {' or '.join(method.takes) or 'nothing'} as prompts, got {', '.join(foreign)}"
         )
     prompts.check(image.shape)
     return prompts
@@ -31,7 +30,7 @@ def needed_prompts(method: Method, image: Image, prompts: Prompts | None) -> Pro
     given = given_prompts(method, image, prompts)
     if given is None:
         raise InputError(
-            f"{method.name} needs prompts that say where the objects are: give {' or '.join(method.prompts)}"
+            f"{method.name} needs prompts that say where the objects are: give {' or '.join(method.takes)}"
         )
     return given
 
@@ -39,15 +38,13 @@ def needed_prompts(method: Method, image: Image, prompts: Prompts | None) -> Pro
 def prompt_markers(prompts: Prompts, shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
     """Points and scribbles as one marker map (*S,) int32 and the number that stands for background in it.
 
-    0 is not said, 1..N are the segments as they were numbered, N + 1 is background, whether or not anything is
-    marked so. Boxes mark nothing. Raises ``InputError`` when one pixel is said to be two things.
+    0 is not said, positive numbers are the segments as they were numbered, and one more than the highest of them is
+    background, whether or not anything is marked so. Boxes mark nothing. Raises ``InputError`` when one pixel is said
+    to be two things.
     """
-    scribbles = (
+    markers = (
         np.zeros(shape, np.int32) if prompts.scribbles is None else np.array(prompts.scribbles, np.int32)
     )
-    if prompts.scribbles is not None and scribbles.min() < -1:
-        raise InputError(f"scribbles are 0 not said, -1 background, k segment k, got {scribbles.min()}")
-    markers = scribbles
     if prompts.points_yx is not None and prompts.point_labels is not None:
         labels = np.where(prompts.point_labels == 0, -1, prompts.point_labels)
         for point, label in zip(prompts.points_yx.astype(np.intp), labels, strict=True):
@@ -63,8 +60,15 @@ def prompt_markers(prompts: Prompts, shape: tuple[int, ...]) -> tuple[np.ndarray
 
 
 def segment_markers(prompts: Prompts, shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
-    """``prompt_markers`` with at least one segment marked; only background raises ``InputError``."""
+    """``prompt_markers`` with the marked numbers made 1..N, in ascending order, and N + 1 for background.
+
+    Raises ``InputError`` when only background is marked.
+    """
     markers, background = prompt_markers(prompts, shape)
     if background == 1:
         raise InputError("the prompts mark no segment; mark at least one pixel of an object with 1")
-    return markers, background
+    marked = markers > 0
+    given = markers[marked]
+    numbers = np.append(np.unique(given[given < background]), background).astype(np.int32)
+    markers[marked] = np.searchsorted(numbers, given) + 1
+    return markers, len(numbers)

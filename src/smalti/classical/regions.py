@@ -10,6 +10,7 @@ from pydantic import Field
 
 from .. import compiled
 from ..image import Image
+from ..quiet import quieted
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
 from .adjacency import REGION, merge_close, merge_small
@@ -253,14 +254,12 @@ class Felzenszwalb(Method):
 
     def predict(self, image: Image) -> Segmentation:
         """Regions that cover the whole image; any number of channels."""
-        import warnings
-
         from skimage.segmentation import felzenszwalb
 
         check_ndim(image, self.name, self.ndims)
         values = full_scale(color_planes(image))
-        with warnings.catch_warnings():
-            # It asks whether many channels are meant; here they are.
-            warnings.filterwarnings("ignore", "Got image with third dimension")
+        with quieted(
+            "Got image with third dimension"
+        ):  # it asks whether many channels are meant; here they are
             labels = felzenszwalb(values, self.scale, self.sigma_px, self.min_area_px, channel_axis=-1)
         return Segmentation.from_labels(labels + 1, classes=REGION, geometry=image.geometry)

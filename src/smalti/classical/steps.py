@@ -16,14 +16,14 @@ from pydantic import Field
 from ..errors import InputError
 from ..image import Image
 from ..segmenter import ImageStep
-from .color_range import SPACES, to_color_space, unit_range
-from .grey import Polarity, check_finite, check_ndim
+from .color_range import SPACES, to_color_space
+from .grey import Polarity, check_finite, check_ndim, full_scale
 from .local_threshold import OddWindow
 
 
 def float_type(dtype: np.dtype) -> type[np.floating]:
     """float32, or float64 for the dtypes whose values float32 cannot all hold."""
-    return np.float32 if dtype.itemsize <= 2 or dtype == np.float32 else np.float64
+    return np.float32 if dtype.itemsize <= 2 or dtype.newbyteorder("=") == np.float32 else np.float64
 
 
 def cast_back(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -361,7 +361,7 @@ class ColorSpaceStep(ImageStep):
             raise InputError(
                 f"color-space takes red, green and blue, got channels {', '.join(image.channels)}"
             )
-        colors = to_color_space(unit_range(check_finite(image.pixels[..., :3])), self.space)
+        colors = to_color_space(full_scale(check_finite(image.pixels[..., :3]), np.float32), self.space)
         names = tuple(channel for channel, _, _ in SPACES[self.space])
         kept = image.channels if self.keep else image.channels[3:]
         old = image.pixels[..., image.num_channels - len(kept) :].astype(np.float32)

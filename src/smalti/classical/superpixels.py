@@ -12,6 +12,7 @@ from ..image import Image
 from ..segmentation import Segmentation
 from ..segmenter import Method
 from .adjacency import REGION, merge_close, merge_small
+from .color_range import to_color_space
 from .grey import check_ndim, full_scale, rgb_planes
 
 SUPERPIXEL = ClassSet.from_names(["superpixel"])
@@ -19,9 +20,7 @@ SUPERPIXEL = ClassSet.from_names(["superpixel"])
 
 def lab_planes(image: Image, name: str) -> np.ndarray:
     """CIE Lab (D65) of the image's sRGB colours at full scale 0..1, (*S, 3) float32; grey has a = b = 0."""
-    from skimage.color import rgb2lab
-
-    return rgb2lab(full_scale(rgb_planes(image, name), np.float32))
+    return to_color_space(full_scale(rgb_planes(image, name), np.float32), "lab")
 
 
 def slic_labels(lab: np.ndarray, count: int, compactness: float) -> np.ndarray:

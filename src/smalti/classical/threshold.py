@@ -84,8 +84,10 @@ def otsu_threshold(plane: np.ndarray, bins: int = 256) -> float:
     mean_above = (mass[-1] - mass[:-1]) / np.maximum(above, 1)
     between = below * above * (mean_below - mean_above) ** 2
     best = np.flatnonzero(between >= between.max() * (1 - 1e-12))
-    # Over a gap in the histogram every split is as good: its middle is the most robust one.
-    return float(edges[(best[0] + best[-1]) // 2 + 1])
+    # Over a gap in the histogram every split is as good: its middle is the most robust one. An equally good split
+    # elsewhere is another gap's, and the middle between the two is none.
+    gap = best[best - best[0] == np.arange(len(best))]
+    return float(edges[(gap[0] + gap[-1]) // 2 + 1])
 
 
 def histogram(plane: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:

@@ -65,8 +65,8 @@ def _mark_changes(truth, predicted, changes):
 
 
 @compiled
-def _count_block(truth, predicted, changes, table):
-    """Count the pairs of one block into ``table``; returns how many were new to it."""
+def _count_block(truth, predicted, changes, table, truth_areas, predicted_areas):
+    """Count the pairs of one block into ``table`` and its labels into the areas; returns how many pairs were new."""
     _mark_changes(truth, predicted, changes)
     words = changes.view(np.uint64)
     places = np.empty(BLOCK + 1, np.int64)
@@ -86,6 +86,10 @@ def _count_block(truth, predicted, changes, table):
             found += 1
             kept += (truth[x] != 0) & (predicted[x] != 0)
     places[found] = truth.size
+    for stretch in range(found):
+        x = places[stretch]
+        truth_areas[truth[x]] += places[stretch + 1] - x
+        predicted_areas[predicted[x]] += places[stretch + 1] - x
     new = 0
     for stretch in shared[:kept]:
         x = places[stretch]
@@ -98,18 +102,21 @@ def _count_block(truth, predicted, changes, table):
 
 
 @compiled
-def count_label_pairs(truth, predicted):
-    """Pairs of segments that share pixels, as keys ``truth << 32 | predicted`` and counts, unsorted; none with 0.
+def count_label_pairs(truth, predicted, truth_areas, predicted_areas):
+    """Pairs of segments that share pixels, as keys ``truth << 32 | predicted`` and counts, unsorted.
 
-    Flat label maps. The pixels go by as stretches over which neither label changes, so the hash table is asked
-    once a stretch. Grown between blocks only: a table that may change inside the loop made it three times slower.
+    Flat label maps; the pixels of each label, 0 included, are added to the areas. The pixels go by as stretches over
+    which neither label changes, so the hash table is asked once a stretch. It grows between blocks only: a table
+    that may change inside the loop made it three times slower.
     """
     table = _empty_table(4 * BLOCK)
     changes = np.zeros(BLOCK, np.uint8)
     used = 0
     for block in range(0, truth.size, BLOCK):
+        some_truth = truth[block : block + BLOCK]
+        some_predicted = predicted[block : block + BLOCK]
         table = _with_room(table, used, BLOCK)
-        used += _count_block(truth[block : block + BLOCK], predicted[block : block + BLOCK], changes, table)
+        used += _count_block(some_truth, some_predicted, changes, table, truth_areas, predicted_areas)
     return _pairs_of(table)
 
 

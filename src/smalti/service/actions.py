@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,13 +93,33 @@ def predict_prompted(image: Image, method: Method, prompts: Prompts | None) -> S
     """The method's segments; raises ``InputError`` for prompts it does not take."""
     if not prompts:
         return method.predict(image)
-    given = {"points": prompts.points_yx, "boxes": prompts.boxes, "scribbles": prompts.scribbles}
-    takes = getattr(method, "method", method).prompts
-    for kind, value in given.items():
-        if value is not None and kind not in takes:
-            raise InputError(f"{method.name} takes no {kind}; it takes {' and '.join(takes) or 'no prompts'}")
+    check_prompts(method, prompts)
     prompts.check(image.shape)
-    return method.predict(image, prompts)  # type: ignore[call-arg]  # checked above: it declares prompts
+    return method.predict(image, prompts)  # type: ignore[call-arg]  # checked: it declares prompts
+
+
+def check_prompts(method: Method, prompts: Prompts | None) -> None:
+    """Raise ``InputError`` for kinds of prompts that the method does not take."""
+    if not prompts:
+        return
+    takes = getattr(method, "takes", ())
+    for kind in prompts.kinds:
+        if kind not in takes:
+            name = getattr(method, "name", type(method).__name__)
+            raise InputError(f"{name} takes no {kind}; it takes {' and '.join(takes) or 'no prompts'}")
+
+
+def check_folder(out: Path) -> None:
+    """Raise ``WriteError`` when nothing can be written into the folder ``out``; it is made where it is missing."""
+    from ..io.writing import replacing
+
+    with suppress(_Probed), replacing(out / "probe") as temporary:
+        temporary.touch()
+        raise _Probed  # leaves no file behind
+
+
+class _Probed(SmaltiError):
+    """The place can be written."""
 
 
 def read_named(path: Path, reading: Reading) -> Image:
@@ -140,9 +161,10 @@ def predict_file(
     start = time.perf_counter()
     image = read_named(path, reading)
     segmentation = predict_prompted(image, method, prompts)
-    table = measure(segmentation, image)
-    outputs = write_outputs(out, stem, path.name, image, segmentation, table, formats, method.describe())
+    wanted = {"table", "geojson"} & set(formats)
     size = "area" if segmentation.ndim == 2 else "volume"
+    table = measure(segmentation, image) if wanted else measure(segmentation, properties=[size])
+    outputs = write_outputs(out, stem, path.name, image, segmentation, table, formats, method.describe())
     return Outcome(
         str(path),
         len(segmentation),
@@ -217,6 +239,10 @@ def predict_files(
     (an unknown format, names that clash) is raised before the first.
     """
     check_formats(formats)
+    if reading.spacing is not None and not any(Geometry.fits(reading.spacing, ndim) for ndim in (2, 3)):
+        Geometry.parse(reading.spacing)  # raises, and says what is wrong
+    check_prompts(method, prompts)
+    check_folder(out)
     stems = output_stems(paths)
     calls = [
         (path, stem, method, out, tuple(formats), reading, prompts)
@@ -226,6 +252,7 @@ def predict_files(
         yield from map(_predict_or_report, calls)
         return
     from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     # Processes, as drawing and measuring hold the interpreter lock for half of the time. Spawned ones: forking
@@ -236,43 +263,61 @@ def predict_files(
             for future in as_completed(futures):
                 try:
                     yield future.result()
-                except Exception as error:  # a worker that died: its images are reported, not lost
-                    yield Outcome(
-                        str(futures[future]), error=f"its process ended ({error}); try fewer --jobs"
-                    )
+                except BrokenProcessPool:  # its images are reported, not lost
+                    yield Outcome(str(futures[future]), error="its process was ended; try fewer --jobs")
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _one_thread() -> None:
-    """Each worker keeps to one core: the others have workers of their own."""
+    """Each worker keeps to one core, as the others have workers of their own; Ctrl-C is the parent's to handle."""
+    import signal
+
     import cv2
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
 
 
 def _predict_or_report(call: tuple[Any, ...]) -> Outcome:
+    """The outcome of one call, whatever goes wrong: one bad image does not end a batch."""
     try:
         return predict_file(*call)
-    except (SmaltiError, MemoryError) as error:
-        return Outcome(str(call[0]), error=str(error) or "not enough memory for this image")
+    except SmaltiError as error:
+        return Outcome(str(call[0]), error=str(error))
+    except MemoryError:
+        return Outcome(str(call[0]), error="not enough memory for this image")
+    except Exception as error:  # a defect of ours, which must not cost the other images
+        return Outcome(str(call[0]), error=f"unexpected {type(error).__name__}: {error}; please report it")
 
 
 def measure_file(labels: Path, image: Path | None, reading: Reading = Reading()) -> Table:
-    """The measurements of a label map on disk, with intensities when its image is given."""
-    segmentation = read_segmentation(labels, reading)
-    return measure(segmentation, None if image is None else read_named(image, reading))
+    """The measurements of a label map on disk, with intensities when its image is given.
+
+    The column ``label`` is the number in the file; ``segment`` counts from 1. Without a spacing of its own the
+    label map has that of the image.
+    """
+    segmentation, numbers = read_segmentation(labels, reading)
+    picture = None if image is None else read_named(image, reading)
+    if picture is not None and not segmentation.geometry.known:
+        segmentation = segmentation.replace(geometry=picture.geometry)
+    table = measure(segmentation, picture)
+    return Table({"label": numbers, **table.columns}, table.units)
 
 
-def read_segmentation(path: Path, reading: Reading = Reading()) -> Segmentation:
-    """The segments of a label map on disk; its own resolution is used unless ``reading`` gives a spacing."""
+def read_segmentation(path: Path, reading: Reading = Reading()) -> tuple[Segmentation, np.ndarray]:
+    """The segments of a label map on disk, and the number (N,) that each has there.
+
+    The file's own resolution is used unless ``reading`` gives a spacing.
+    """
     from ..io.labels import read_labels_and_geometry
 
     options = {} if reading.max_pixels is None else {"max_pixels": reading.max_pixels}
     labels, geometry = read_labels_and_geometry(path, **options)
     if reading.spacing is not None:
         geometry = Geometry.parse(reading.spacing, labels.ndim)
-    return Segmentation.from_labels(labels, geometry=geometry)
+    numbers = np.unique(labels)
+    return Segmentation.from_labels(labels, geometry=geometry), numbers[numbers > 0]
 
 
 def view_file(image: Path, labels: Path, out: Path, reading: Reading = Reading(), **drawing: Any) -> Path:
@@ -281,5 +326,5 @@ def view_file(image: Path, labels: Path, out: Path, reading: Reading = Reading()
     from ..io.encode import write_image
 
     picture = read_named(image, reading)
-    write_image(out, Image(overlay(picture, read_segmentation(labels, reading), **drawing)))
+    write_image(out, Image(overlay(picture, read_segmentation(labels, reading)[0], **drawing)))
     return out
