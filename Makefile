@@ -29,7 +29,6 @@ demo: $(VENV)/.installed
 
 # One process and one thread. Two processes (pytest-xdist) were slower, 69 s against 53 s for 1,500 tests on two
 # cores with nothing compiled and 39 s against 20 s afterwards: each loads, and at first compiles, the same code.
-# And numba's cache is not safe for two writers: index and code of a function are replaced one after the other.
 test: $(VENV)/.installed-dev
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --check --quiet . || { echo "the files above are not laid out; run: make format"; exit 1; }

@@ -197,7 +197,7 @@ BAD = {
     "bad prompt": (["predict", "spots.png", "-m", "grabcut", "--box", "1,2"], 2, "ymin,xmin,ymax,xmax"),
     "prompt not taken": (
         ["predict", "spots.png", "-m", "otsu", "--box", "1,2,5,6"],
-        1,
+        2,
         "otsu takes no boxes",
     ),
     "prompt missing": (["predict", "spots.png", "-m", "grabcut"], 1, "box"),
@@ -211,6 +211,8 @@ BAD = {
     "one name twice": (["predict", "spots.png", "sub/spots.png", "-m", "otsu"], 2, "different folders"),
     "not labels": (["measure", "color.png"], 2, "label map"),
     "sizes differ": (["view", "color.png", "small.png", "--out", "v.png"], 2, "(24, 32)"),
+    "a table is csv": (["measure", "small.png", "--out", "x.xlsx"], 2, ".csv"),
+    "view over its input": (["view", "color.png", "color.png", "--out", "color.png"], 2, "its own input"),
     "labels of nothing": (["measure", "none.png"], 2, "none.png"),
 }
 

@@ -172,10 +172,14 @@ def measure_command(
     as_json: AsJson = False,
 ) -> None:
     """Measure the segments of a label map, as CSV."""
-    from .service.actions import measure_file
+    from .service.actions import check_output, measure_file
 
     if page is not None and image is None:
         raise InputError("--page picks a page of the image; name it with --image")
+    if out is not None:
+        if out.suffix.lower() != ".csv":
+            raise InputError(f"the table is written as .csv, not {out.name}; for JSON use --json")
+        check_output(out, [labels, image])
     table = measure_file(labels, image, _reading(spacing, page, max_pixels))
     if out is not None:
         from .io.writing import replacing
@@ -201,8 +205,9 @@ def view_command(
     max_pixels: MaxPixels = None,
 ) -> None:
     """Draw a label map over its image."""
-    from .service.actions import view_file
+    from .service.actions import check_output, view_file
 
+    check_output(out, [image, labels])
     typer.echo(view_file(image, labels, out, _reading(None, page, max_pixels)))
 
 

@@ -29,8 +29,7 @@ def _described(value: Any, make: Any) -> Any:
         name, _, settings = value.partition(":")
         return make(name, **parse_settings([part for part in settings.split(";") if part]))
     if isinstance(value, Mapping):
-        name = value.get("name")
-        if not isinstance(name, str) or not all(isinstance(key, str) for key in value):
+        if not isinstance(value.get("name"), str) or not all(isinstance(key, str) for key in value):
             raise InputError(
                 f"a step or method is described by its name and parameters, all named by text, got {dict(value)}"
             )

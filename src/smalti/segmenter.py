@@ -64,6 +64,7 @@ STEPS: dict[str, str] = {
     "gaussian": "smalti.classical.steps:Gaussian",
     "median": "smalti.classical.steps:Median",
     "nl-means": "smalti.classical.steps:NlMeans",
+    "panoptic": "smalti.postprocess.clean:Panoptic",
     "smooth": "smalti.postprocess.clean:Smooth",
     "split-touching": "smalti.postprocess.clean:SplitTouching",
 }
@@ -131,10 +132,11 @@ class Prompts:
         if scribbles is not None:
             if scribbles.dtype.kind not in "ui":
                 raise InputError("scribbles must be integers: 0 not said, -1 background, k segment k")
-            low, high = int(scribbles.min()), int(scribbles.max())
-            if low < -1 or high > HIGHEST_LABEL:
+            lowest, highest = int(scribbles.min()), int(scribbles.max())
+            if lowest < -1 or highest > HIGHEST_LABEL:
                 raise InputError(
-                    f"scribbles are 0 not said, -1 background, k segment k up to {HIGHEST_LABEL}, got {low} to {high}"
+                    f"scribbles are 0 not said, -1 background, k segment k up to {HIGHEST_LABEL}, "
+                    f"got {lowest} to {highest}"
                 )
             scribbles = scribbles.astype(np.int32, copy=False)
         object.__setattr__(self, "points_yx", points)

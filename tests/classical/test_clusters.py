@@ -105,7 +105,7 @@ def test_a_mixture_sees_spread_where_means_do_not():
     assert by_mixture > by_means
 
 
-@pytest.mark.parametrize("count", [2, 4, 6, 9])
+@pytest.mark.parametrize("count", [2, 3, 6, 9])  # with 4, either finds one of two optima, by the seed
 def test_a_mixture_is_as_likely_as_scikit_learns_own(count):
     from sklearn.mixture import GaussianMixture as Mixture
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from ..errors import InputError
 from ..image import Image
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
@@ -16,19 +17,28 @@ from .grey import check_ndim, full_scale, grey_plane, pieces
 from .markers import given_prompts, prompt_markers
 from .threshold import Foreground
 
+LEAST_SPAN = 1e-30
+"""Planes of less range are not divided: its square is about to leave what floats can hold."""
+
 
 def chan_vese_phase(plane: np.ndarray, smoothness: float, max_rounds: int, min_change: float) -> np.ndarray:
     """Mask (H, W) of one of the two phases that fit a ``plane`` of full scale 1 best; which one is not said.
 
     Minimises smoothness * length of the contour + squared differences from the mean of each phase, by the scheme
     of Getreuer (2012) from a checkerboard, until the level set changes by less than ``min_change`` or
-    ``max_rounds`` are done. A constant plane has one phase: nothing is set.
+    ``max_rounds`` are done. A constant plane has one phase: nothing is set. Raises ``InputError`` where the plane
+    spans less than ``LEAST_SPAN``.
     """
     from skimage.segmentation import chan_vese
 
     span = float(plane.max()) - float(plane.min())
     if span == 0:
         return np.zeros(plane.shape, bool)
+    if span < LEAST_SPAN:
+        raise InputError(
+            f"chan-vese needs pixels that span {LEAST_SPAN:g} of full scale or more, got {span:g}; "
+            "multiply them until their white is 1"
+        )
     # scikit-image stretches the plane to 0..1 by its own range; weighting its differences by that range undoes it.
     return chan_vese(
         plane.astype(np.float64),
@@ -53,6 +63,7 @@ class ChanVese(Foreground):
     smoothness: float = Field(
         0.1,
         ge=0,
+        le=1e6,
         description="Cost of a pixel of contour against a squared difference at full scale 1: the paper's mu.",
     )
     max_rounds: int = Field(100, ge=1, description="Most rounds of moving the contour.")
@@ -158,6 +169,7 @@ class GeodesicContour(Method):
     stop_gradient: float = Field(
         0.02,
         gt=0,
+        le=10,
         description="Gradient (full scale 1, per pixel) from which on the contour is not pushed across.",
     )
     smoothing: int = Field(1, ge=0, le=10, description="Times the contour is smoothed a round.")
@@ -165,7 +177,8 @@ class GeodesicContour(Method):
         200,
         ge=2,
         multiple_of=2,
-        description="Most rounds; each moves the contour one pixel, so it reaches this far.",
+        description="Most rounds, an even number, as the two orders of smoothing take turns; each moves the contour "
+        "one pixel, so it reaches this far.",
     )
 
     def predict(self, image: Image, prompts: Prompts | None = None) -> Segmentation:

@@ -117,9 +117,10 @@ def random_walk(values: np.ndarray, markers: np.ndarray, beta: float) -> np.ndar
     """The marker a random walk from each pixel most likely meets first, (*S,) int32.
 
     ``values`` (*S, C), ``markers`` (*S,) with 0 where nothing is said. A step over a difference d has the weight
-    exp(-beta d^2 / (10 s)), s the standard deviation of all values: a constant image is walked by distance alone.
-    Grady (2006). Solved exactly up to ``DIRECT_PX`` pixels or ``DIRECT_VOXELS`` voxels, beyond that by conjugate
-    gradients to a thousandth, which moved 0.4 % of the pixels of a 400 x 600 photograph.
+    exp(-beta d^2 / (10 s sqrt(C))), d^2 summed over the C channels and s the standard deviation of all values: a
+    constant image is walked by distance alone. Grady (2006). Solved exactly up to ``DIRECT_PX`` pixels or
+    ``DIRECT_VOXELS`` voxels, beyond that by conjugate gradients to a thousandth, which moved 0.4 % of the pixels of a
+    400 x 600 photograph.
     """
     from skimage.segmentation import random_walker
 
@@ -157,6 +158,7 @@ class RandomWalker(Method):
     beta: float = Field(
         130.0,
         ge=0,
+        le=1e6,
         description="How strongly edges hold the walker back, per full scale; 0 walks by distance alone.",
     )
 

@@ -163,12 +163,14 @@ class SplitAndMerge(Method):
     max_std: float = Field(
         0.04,
         ge=0,
+        le=1,
         description="A block with a larger standard deviation over its channels is split, full scale 1.",
     )
     min_side_px: int = Field(4, ge=1, description="Blocks are not split to sides below this.")
     merge_distance: float = Field(
         0.08,
         ge=0,
+        le=1,
         description="Neighbours whose means differ by at most this (root mean square) merge, full scale 1.",
     )
     min_area_px: int = Field(
@@ -208,7 +210,9 @@ def join_alike(values: np.ndarray, distance: float) -> np.ndarray:
 class MeanShift(Method):
     """Pixels moved to the mode of their neighbourhood in place and colour, and joined where the modes agree.
 
-    Works on 8 bits a channel, as OpenCV's filter does: other depths are rounded to 1/255 of full scale.
+    Works on 8 bits a channel, as OpenCV's filter does: other depths are rounded to 1/255 of full scale. Grey counts as
+    three equal channels, so a difference of grey is sqrt(3) times as long as one in a single channel: for a radius of
+    r in grey give ``color_radius`` r * sqrt(3).
     """
 
     name: ClassVar[str] = "mean-shift"
@@ -250,7 +254,9 @@ class Felzenszwalb(Method):
         300.0, gt=0, description="The paper's k for 8-bit values: larger makes fewer, larger regions."
     )
     sigma_px: float = Field(0.8, ge=0, le=50, description="Standard deviation of the Gaussian applied first.")
-    min_area_px: int = Field(64, ge=1, description="Regions with fewer pixels are joined to a neighbour.")
+    min_area_px: int = Field(
+        64, ge=1, lt=2**31, description="Regions with fewer pixels are joined to a neighbour."
+    )
 
     def predict(self, image: Image) -> Segmentation:
         """Regions that cover the whole image; any number of channels."""

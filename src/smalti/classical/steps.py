@@ -8,10 +8,10 @@ channel is passed on as it is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..errors import InputError
 from ..image import Image
@@ -182,13 +182,18 @@ class NlMeans(ImageStep):
     distance_px: int = Field(
         6,
         ge=1,
-        le=50,
-        description="How far away alike pixels are looked for, in pixels.",
+        le=30,
+        description="How far away alike pixels are looked for, in pixels; at most 10 in a volume.",
     )
 
     def apply(self, image: Image) -> Image:
-        """The denoised image."""
+        """The denoised image. Raises ``InputError`` for a volume and a ``distance_px`` that would take hours."""
         check_ndim(image, self.name, self.ndims)
+        if image.ndim == 3 and self.distance_px > 10:
+            raise InputError(
+                f"nl-means takes distance_px up to 10 for volumes, got {self.distance_px}, as its time grows with the "
+                "cube; choose a smaller one"
+            )
         return each_channel(image, self._denoise)
 
     def _denoise(self, plane: np.ndarray) -> np.ndarray:
@@ -306,6 +311,15 @@ class FlattenBackground(ImageStep):
         "bright",
         description="Whether objects are brighter or darker than the ground; no matter for gaussian.",
     )
+
+    @model_validator(mode="after")
+    def _rolls_in_time(self) -> Self:
+        if self.method == "rolling-ball" and self.radius_px > 200:
+            raise ValueError(
+                f"rolling-ball takes radius_px up to 200, got {self.radius_px:g}, as its time grows with the square; "
+                "use opening or gaussian for a larger one"
+            )
+        return self
 
     def apply(self, image: Image) -> Image:
         """The image on a flat background."""

@@ -55,7 +55,8 @@ class Slic(Method):
     superpixels: int = Field(400, ge=1, description="About so many superpixels.")
     compactness: float = Field(
         10.0,
-        gt=0,
+        ge=1e-6,
+        le=1e6,
         description="Colour difference in Lab that weighs as much as one spacing; larger is squarer.",
     )
 

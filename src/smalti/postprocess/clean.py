@@ -211,6 +211,17 @@ class SplitTouching(SegmentStep):
         return [crop] if count == 1 else [numbers == piece for piece in range(1, count + 1)]
 
 
+class Panoptic(SegmentStep):
+    """Segments that overlap no more: a contested pixel goes to the surest segment, so that labels can hold them."""
+
+    name: ClassVar[str] = "panoptic"
+    source: ClassVar[str] = "Kirillov et al., Panoptic Segmentation, CVPR (2019), section 4"
+
+    def apply(self, segmentation: Segmentation) -> Segmentation:
+        """The same without overlap; segments left without a pixel are dropped."""
+        return segmentation.panoptic()
+
+
 class ClearBorder(SegmentStep):
     """Segments that touch the image's border are dropped, as they may go on beyond it.
 
@@ -223,6 +234,7 @@ class ClearBorder(SegmentStep):
     margin_px: int = Field(
         0,
         ge=0,
+        lt=2**31,
         description="Segments this many pixels from the border or nearer are dropped.",
     )
 

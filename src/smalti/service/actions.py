@@ -118,6 +118,13 @@ def check_folder(out: Path) -> None:
         raise _Probed  # leaves no file behind
 
 
+def check_output(out: Path, inputs: Sequence[Path | None]) -> None:
+    """Raise ``InputError`` when ``out`` is one of the files that are read for it."""
+    for path in inputs:
+        if path is not None and out.resolve() == path.resolve():
+            raise InputError(f"{out} is its own input and would be overwritten; give --out another name")
+
+
 class _Probed(SmaltiError):
     """The place can be written."""
 
@@ -195,6 +202,11 @@ def write_outputs(
         return path
 
     if "labels" in formats:
+        if segmentation.overlapping:
+            raise InputError(
+                "segments overlap, so no label map can hold them; leave labels out, --formats "
+                "overlay,table,coco, or make one win, --after panoptic"
+            )
         from ..io.labels import write_labels
 
         as_png = segmentation.ndim == 2 and len(segmentation) <= 65535

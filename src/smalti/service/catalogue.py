@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ..errors import unknown_name
+from ..errors import SmaltiError
 from ..segmenter import STEPS, ImageStep, Parameters, known_segmenters, load_class
 from ..table import Table
 
@@ -30,13 +30,15 @@ FAMILIES = {
     "steps": "steps before",
     "clean": "steps after",
 }
-"""Family, as the textbooks divide the field, of the methods in each module; other modules are their own family."""
+"""Family, as the textbooks divide the field, of the methods in each module; see also ``OTHERS``."""
+
+OTHERS = "of other packages"
 
 
 def family_of(target: str) -> str:
-    """Family of a table entry ``module:Class``."""
+    """Family of a table entry ``module:Class``; methods of other packages are a family of their own."""
     module = target.partition(":")[0].rpartition(".")[2]
-    return FAMILIES.get(module, module)
+    return FAMILIES.get(module, OTHERS) if target.startswith("smalti.") else OTHERS
 
 
 def _entries() -> dict[str, str]:
@@ -51,9 +53,17 @@ def _load(name: str) -> type[Parameters]:
 def list_methods() -> list[dict[str, Any]]:
     """Every method and step: family, name, first sentence of its docstring, what it takes; by family."""
     order = list(dict.fromkeys(FAMILIES.values()))
-    rows = [summarise(name) for name in _entries()]
+    rows = [_summarise_or_report(name) for name in _entries()]
     rank = {family: place for place, family in enumerate(order)}
     return sorted(rows, key=lambda row: (rank.get(row["family"], len(order)), row["name"]))
+
+
+def _summarise_or_report(name: str) -> dict[str, Any]:
+    """The summary of one entry; of one that cannot be loaded (a broken package of somebody's), why."""
+    try:
+        return summarise(name)
+    except SmaltiError as error:
+        return {"family": OTHERS, "name": name, "summary": f"Cannot be used: {error}.", "takes": []}
 
 
 def summarise(name: str) -> dict[str, Any]:
@@ -67,8 +77,6 @@ def summarise(name: str) -> dict[str, Any]:
 
 def show_method(name: str) -> dict[str, Any]:
     """All about one method or step: summary, source, parameters with defaults and bounds, an example."""
-    if name not in _entries():
-        raise unknown_name("method or step", name, _entries())
     found = _load(name)
     parameters = [_parameter(key, field) for key, field in found.model_fields.items()]
     return summarise(name) | {
