@@ -201,6 +201,30 @@ def test_parameters_out_of_bounds_are_refused(method):
                         make_segmenter(method.name, **{name: options[key] + beyond})
 
 
+@pytest.mark.parametrize("end", ["lowest", "highest"])
+def test_both_ends_of_every_number_give_a_result_or_words(method, end):
+    """A field without a bound is tried far out; those that are asked for much work are bounded by an image at rest."""
+    image = two_squares(channels=3)
+    for name, field in type(method).model_json_schema()["properties"].items():
+        for options in [field, *field.get("anyOf", [])]:
+            if options.get("type") not in ("number", "integer") or name in (
+                "clusters",
+                "max_rounds",
+                "rounds",
+            ):
+                continue
+            one = 1 if options["type"] == "integer" else 1e-300
+            far = 10**30 if options["type"] == "integer" else 1e300
+            if end == "lowest":
+                value = options.get("minimum", options.get("exclusiveMinimum", -far) + one)
+            else:
+                value = options.get("maximum", options.get("exclusiveMaximum", far) - one)
+            try:
+                assert run(make_segmenter(method.name, **{name: value}), image).shape == image.shape
+            except InputError as error:
+                assert str(error)
+
+
 def test_json_of_the_parameters_makes_the_same_method_again(method):
     again = make_segmenter(**json.loads(json.dumps(method.describe())))
     assert again == method

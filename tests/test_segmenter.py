@@ -121,5 +121,5 @@ def test_a_pipeline_takes_the_prompts_of_its_method():
     point = Prompts(points_yx=[[0, 1]])
     assert len(led.predict(SPOTS, point)) == 1
     assert plain.predict(SPOTS, None) == plain.predict(SPOTS, Prompts()) == plain.predict(SPOTS)
-    with pytest.raises(InputError, match="pipeline takes nothing as prompts, got points"):
+    with pytest.raises(InputError, match="pipeline takes no points; it takes no prompts"):
         plain.predict(SPOTS, point)

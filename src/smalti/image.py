@@ -44,6 +44,8 @@ class Image:
             )
         if pixels.dtype.kind not in "buif":
             raise InputError(f"pixels must be bool, integer or float, got {pixels.dtype}")
+        if pixels.dtype.itemsize > 8:
+            raise InputError(f"pixels of {pixels.dtype} are not taken; convert them to float64")
         if 0 in pixels.shape:
             raise InputError(f"an image needs at least one pixel and one channel, got shape {pixels.shape}")
         channels = tuple(self.channels) or default_channels(pixels.shape[-1])

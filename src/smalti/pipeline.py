@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny
 
-from .classical.markers import given_prompts
 from .errors import InputError
 from .image import Image
 from .segmentation import Segmentation
@@ -17,6 +16,7 @@ from .segmenter import (
     Parameters,
     Prompts,
     SegmentStep,
+    check_prompts,
     make_segmenter,
     make_step,
     parse_settings,
@@ -42,8 +42,18 @@ def _in_a_row(value: Any) -> Any:
     return (value,) if isinstance(value, str | Mapping | Parameters) else value
 
 
-def _step(value: Any) -> Any:
-    return _described(value, make_step)
+def _image_step(value: Any) -> Any:
+    step = _described(value, make_step)
+    if isinstance(step, SegmentStep):
+        raise InputError(f"{step.name} works on segments: give it after the method")
+    return step
+
+
+def _segment_step(value: Any) -> Any:
+    step = _described(value, make_step)
+    if isinstance(step, ImageStep):
+        raise InputError(f"{step.name} works on the image: give it before the method")
+    return step
 
 
 def _method(value: Any) -> Any:
@@ -61,14 +71,14 @@ class Pipeline(Method):
     source: ClassVar[str] = "composition of other methods"
 
     before: Annotated[
-        tuple[Annotated[SerializeAsAny[ImageStep], BeforeValidator(_step), _DESCRIBED], ...],
+        tuple[Annotated[SerializeAsAny[ImageStep], BeforeValidator(_image_step), _DESCRIBED], ...],
         BeforeValidator(_in_a_row),
     ] = Field((), description="Steps on the image, such as gaussian:sigma_px=2, in order.")
     method: Annotated[SerializeAsAny[Method], BeforeValidator(_method), _DESCRIBED] = Field(
         "otsu", validate_default=True, description="The method between the steps, such as otsu:polarity=dark."
     )
     after: Annotated[
-        tuple[Annotated[SerializeAsAny[SegmentStep], BeforeValidator(_step), _DESCRIBED], ...],
+        tuple[Annotated[SerializeAsAny[SegmentStep], BeforeValidator(_segment_step), _DESCRIBED], ...],
         BeforeValidator(_in_a_row),
     ] = Field((), description="Steps on the segments, such as drop-small:min_area_px=20, in order.")
 
@@ -82,10 +92,10 @@ class Pipeline(Method):
 
         Raises ``InputError`` for prompts the method does not take.
         """
-        given = given_prompts(self, image, prompts)
+        check_prompts(self, prompts)
         for before in self.before:
             image = before.apply(image)
-        to_method = () if given is None else (given,)
+        to_method = (prompts,) if prompts else ()
         segmentation = self.method.predict(image, *to_method)
         for after in self.after:
             segmentation = after.apply(segmentation)

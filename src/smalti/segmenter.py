@@ -235,6 +235,19 @@ class Method(Parameters):
         raise NotImplementedError(f"{type(self).__name__} does not say how it predicts")
 
 
+def check_prompts(method: Segmenter, prompts: Prompts | None) -> None:
+    """Raise ``InputError`` for kinds of prompts that the method does not take."""
+    if not prompts:
+        return
+    takes = getattr(method, "takes", ())
+    foreign = [kind for kind in prompts.kinds if kind not in takes]
+    if foreign:
+        name = getattr(method, "name", type(method).__name__)
+        raise InputError(
+            f"{name} takes no {' and no '.join(foreign)}; it takes {' and '.join(takes) or 'no prompts'}"
+        )
+
+
 class ImageStep(Parameters):
     """A step before a method: an image to an image."""
 

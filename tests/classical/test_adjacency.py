@@ -79,3 +79,10 @@ def test_small_regions_join_each_other_until_large_enough():
 
 def test_an_image_smaller_than_asked_stays():
     assert merge_small(np.array([[1, 1]]), np.zeros((1, 2, 1)), 50).tolist() == [[1, 1]]
+
+
+def test_more_regions_than_the_root_of_what_int32_holds():
+    values = np.random.default_rng(0).integers(0, 4, (400, 400, 1)).astype(float)
+    labels = np.arange(1, 400 * 400 + 1, dtype=np.int32).reshape(400, 400)
+    merged = merge_small(labels, values, 4)
+    assert np.bincount(merged.reshape(-1))[1:].min() >= 4

@@ -8,8 +8,9 @@ from scipy.ndimage import gaussian_gradient_magnitude
 from skimage import data, segmentation
 
 from smalti.classical.contours import ChanVese, GeodesicContour, chan_vese_phase, move_contour
+from smalti.errors import InputError
 from smalti.image import Image
-from smalti.segmenter import Prompts
+from smalti.segmenter import Prompts, make_segmenter
 
 
 def disks() -> np.ndarray:
@@ -115,3 +116,18 @@ def test_a_ball_in_a_volume():
     ball = (z - 15) ** 2 + (y - 15) ** 2 + (x - 15) ** 2 < 8**2
     found = GeodesicContour(sigma_px=1).predict(Image.from_array(ball.astype(np.uint8) * 200, ndim=3))
     assert iou(found.labels > 0, ball) > 0.8
+
+
+@pytest.mark.parametrize("span", [1e-200, 5e-324])
+def test_chan_vese_refuses_pixels_of_next_to_no_range_in_words(span):
+    plane = np.zeros((8, 8))
+    plane[2:5, 2:5] = span
+    with pytest.raises(InputError, match="chan-vese needs pixels that span 1e-30"):
+        make_segmenter("chan-vese").predict(Image.from_array(plane))
+
+
+@pytest.mark.parametrize("smoothness", [0, 1e6])
+def test_chan_vese_at_the_ends_of_smoothness(smoothness):
+    plane = np.zeros((8, 8))
+    plane[2:5, 2:5] = 1e-29
+    assert make_segmenter("chan-vese", smoothness=smoothness).predict(Image.from_array(plane)).shape == (8, 8)

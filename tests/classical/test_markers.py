@@ -44,7 +44,7 @@ def test_missing_prompts_are_asked_for_by_kind(name, prompts):
 
 @pytest.mark.parametrize("name", ["region-growing", "flood-fill", "random-walker", "gradient-watershed"])
 def test_prompts_of_a_kind_not_taken_are_refused_not_ignored(name):
-    with pytest.raises(InputError, match=f"{name} takes points or scribbles as prompts, got boxes"):
+    with pytest.raises(InputError, match=f"{name} takes no boxes; it takes points and scribbles"):
         make_segmenter(name).predict(IMAGE, Prompts(boxes=[[0, 0, 2, 2]]))
 
 

@@ -255,3 +255,12 @@ def test_parameters_are_checked() -> None:
     ]:
         with pytest.raises(InputError):
             make_step(name, **bad)
+
+
+def test_what_would_take_hours_is_refused_in_words() -> None:
+    with pytest.raises(InputError, match="rolling-ball takes radius_px up to 200, got 2000"):
+        make_step("flatten-background", method="rolling-ball", radius_px=2000)
+    assert make_step("flatten-background", method="opening", radius_px=2000)
+    volume = Image.from_array(np.zeros((3, 4, 5)), ndim=3)
+    with pytest.raises(InputError, match="distance_px up to 10 for volumes, got 11"):
+        make_step("nl-means", distance_px=11).apply(volume)

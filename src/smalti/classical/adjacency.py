@@ -102,7 +102,7 @@ def merge_small(labels: np.ndarray, values: np.ndarray, min_area_px: int) -> np.
 
 def _contracted(pairs: np.ndarray, joined: np.ndarray) -> np.ndarray:
     """The pairs between the regions ``joined`` names, each once."""
-    pairs = np.sort(joined[pairs], axis=1)
+    pairs = np.sort(joined[pairs], axis=1).astype(np.int64)  # the keys are beyond int32
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     keys = np.unique(pairs[:, 0] * len(joined) + pairs[:, 1])
     return np.stack(np.divmod(keys, len(joined)), axis=1)

@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from ..image import Image
 from ..segmentation import Segmentation
 from ..segmenter import Method
+from .blur import gaussian_blur
 from .grey import check_ndim, grey_plane, pieces
 from .threshold import otsu_threshold
 
@@ -30,10 +31,7 @@ def smoothed(plane: np.ndarray, sigma_px: float) -> np.ndarray:
     plane = plane.astype(np.float64) - float(plane.min())  # so that a constant plane is exactly 0
     if sigma_px == 0:
         return plane
-    import cv2
-
-    size = 2 * int(np.ceil(4 * sigma_px)) + 1
-    return cv2.GaussianBlur(plane, (size, size), sigma_px, borderType=cv2.BORDER_REFLECT)
+    return gaussian_blur(plane, sigma_px, int(np.ceil(4 * sigma_px)))
 
 
 def slopes(plane: np.ndarray, operator: Literal["sobel", "scharr"]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import AfterValidator, Field
 
+from .blur import gaussian_blur
 from .grey import Polarity
 from .threshold import Foreground
 
@@ -38,15 +39,7 @@ def local_mean(plane: np.ndarray, window_px: int) -> np.ndarray:
 
 def local_gaussian_mean(plane: np.ndarray, window_px: int) -> np.ndarray:
     """Gaussian-weighted mean of the window, three standard deviations from middle to edge, (*S,) float64."""
-    plane = plane.astype(np.float64, copy=False)
-    sigma = (window_px - 1) / 6
-    if plane.ndim == 2:
-        import cv2
-
-        return cv2.GaussianBlur(plane, (window_px, window_px), sigma, borderType=cv2.BORDER_REFLECT)
-    from scipy import ndimage
-
-    return ndimage.gaussian_filter(plane, sigma, radius=window_px // 2, mode="reflect")
+    return gaussian_blur(plane.astype(np.float64, copy=False), (window_px - 1) / 6, window_px // 2)
 
 
 def local_mean_and_std(plane: np.ndarray, window_px: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..image import Image
-from ..segmenter import Method, Prompts
+from ..segmenter import Method, Prompts, check_prompts
 
 
 def given_prompts(method: Method, image: Image, prompts: Prompts | None) -> Prompts | None:
@@ -16,11 +16,7 @@ def given_prompts(method: Method, image: Image, prompts: Prompts | None) -> Prom
     """
     if not prompts:
         return None
-    foreign = [kind for kind in prompts.kinds if kind not in method.takes]
-    if foreign:
-        raise InputError(
-            f"{method.name} takes {' or '.join(method.takes) or 'nothing'} as prompts, got {', '.join(foreign)}"
-        )
+    check_prompts(method, prompts)
     prompts.check(image.shape)
     return prompts
 

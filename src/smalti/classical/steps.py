@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from ..errors import InputError
 from ..image import Image
 from ..segmenter import ImageStep
+from .blur import gaussian_blur
 from .color_range import SPACES, to_color_space
 from .grey import Polarity, check_finite, check_ndim, full_scale
 from .local_threshold import OddWindow
@@ -64,20 +65,7 @@ class Gaussian(ImageStep):
 
     def _blur(self, plane: np.ndarray) -> np.ndarray:
         dtype = plane.dtype if plane.dtype != bool else np.dtype(np.float32)
-        return cast_back(gaussian_blur(plane, self.sigma_px), dtype)
-
-
-def gaussian_blur(plane: np.ndarray, sigma_px: float) -> np.ndarray:
-    """A plane or volume (*S,) blurred, cut at four standard deviations, as float32 or float64."""
-    values = plane.astype(float_type(plane.dtype))
-    if plane.ndim == 3:
-        from scipy import ndimage
-
-        return ndimage.gaussian_filter(values, sigma_px, mode="reflect")
-    import cv2
-
-    size = 2 * int(4 * sigma_px + 0.5) + 1
-    return cv2.GaussianBlur(values, (size, size), sigma_px, borderType=cv2.BORDER_REFLECT)
+        return cast_back(gaussian_blur(plane.astype(float_type(plane.dtype)), self.sigma_px), dtype)
 
 
 class Median(ImageStep):

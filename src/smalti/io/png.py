@@ -26,6 +26,9 @@ _GREY, _RGB, _PALETTE, _GREY_ALPHA = 0, 2, 3, 4
 _BLOCK_BYTES = 1 << 21  # inflated at a time: small enough to stay in the cache
 
 
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # PNG, 3rd ed., table 12
+
+
 @dataclass(frozen=True)
 class _Chunks:
     """A checked PNG: a file of the chunks that bear on pixels, and what some of them hold."""
@@ -42,10 +45,21 @@ def decode_png(file: BinaryIO, request: Request) -> Decoded:
     head = file.read(29)
     if len(head) < 29 or head[12:16] != b"IHDR":
         raise damaged(name, "PNG", "its header is cut short")
-    width, height, depth, color_type, _, _, interlaced = struct.unpack(">IIBBBBB", head[16:29])
+    width, height, depth, color_type, compression, filters, interlaced = struct.unpack(
+        ">IIBBBBB", head[16:29]
+    )
+    legal = depth in _DEPTHS.get(color_type, ()) and compression == filters == 0 and interlaced <= 1
+    if not legal or width == 0 or height == 0:
+        raise damaged(
+            name, "PNG", f"its header says {width} x {height} of colour type {color_type}, {depth} bits"
+        )
     check_pixels(name, (height, width), request.max_pixels)
     file.seek(0)
     chunks = _chunks(file.read(), name)
+    if chunks.transparent is not None and len(chunks.transparent) != {_GREY: 2, _RGB: 6}.get(
+        color_type, len(chunks.transparent)
+    ):
+        raise damaged(name, "PNG", f"its transparent colour takes {len(chunks.transparent)} bytes")
     pixels = None
     if color_type == _GREY and depth >= 8 and not interlaced:
         pixels = _unfiltered_grey(chunks.scanlines, height, width, depth)

@@ -91,6 +91,8 @@ def decode(file: BinaryIO, request: Request) -> Decoded:
         if isinstance(error, ReadError):
             raise
         raise ReadError(f"{request.name} cannot be read: {error}") from error
+    except Exception as error:  # decoders raise a dozen kinds on damaged files
+        raise damaged(request.name, (kind or "").upper(), first_line(error)) from error
 
 
 # JPEG

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import io
 import logging
+import lzma
 import math
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -52,6 +54,7 @@ _OME_UNITS = {"um": "µm", "inch": "in"}
 _SPACING, _UNIT = "spacing_zyx", "unit"  # our keys in tifffile's JSON
 _SCREEN_DPI = (1.0, 72.0, 96.0)  # what software writes into the inch tags when it knows nothing
 _STACKED, _COLORED = "ZQI", "CS"
+_ADOBE_DEFLATE, _DEFLATE, _LZMA = 8, 32946, 34925
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
 
 
@@ -134,6 +137,7 @@ def _values(tif: TiffFile, file: BinaryIO, request: Request) -> tuple[np.ndarray
         )
     for part in series.pages:
         _check_strips(part, name)
+        _check_sizes(part, file, name)
     try:
         values = series.asarray()
     except (ValueError, ImportError) as error:
@@ -168,6 +172,7 @@ def _page_values(page: Any, index: int, file: BinaryIO, name: str) -> np.ndarray
     """Values of one page as stored, by libtiff where tifffile has no decoder for its compression."""
     page = page.aspage()
     _check_strips(page, name)
+    _check_sizes(page, file, name)
     try:
         return page.asarray()
     except (ValueError, ImportError) as error:
@@ -197,6 +202,31 @@ def _check_strips(page: Any, name: str) -> None:
     strips, wanted = len(page.dataoffsets), math.prod(page.chunked)
     if strips < wanted and not page.is_contiguous:
         raise damaged(name, "TIFF", f"it lists {strips} strips or tiles, {wanted} make a page")
+
+
+def _check_sizes(page: Any, file: BinaryIO, name: str) -> None:
+    """Raise ``ReadError`` where a strip or tile inflates to more than it should hold: tifffile would take the memory.
+
+    Inflated here with a limit and thrown away, which doubles the time for deflate and LZMA: the price of safety.
+    """
+    page = page.aspage()
+    if page.compression not in (_DEFLATE, _ADOBE_DEFLATE, _LZMA):
+        return
+    rows_of_bits = math.prod(page.chunks[:-1]) * -(-page.chunks[-1] * page.bitspersample // 8)
+    limit = max(rows_of_bits, math.prod(page.chunks) * page.dtype.itemsize)
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+        file.seek(offset)
+        data = file.read(count)
+        try:
+            inflated = (
+                lzma.LZMADecompressor().decompress(data, limit + 1)
+                if page.compression == _LZMA
+                else zlib.decompressobj().decompress(data, limit + 1)
+            )
+        except (zlib.error, lzma.LZMAError) as error:
+            raise damaged(name, "TIFF", f"a strip cannot be inflated, {error}") from error
+        if len(inflated) > limit:
+            raise damaged(name, "TIFF", f"a strip inflates to more than the {limit} bytes it should hold")
 
 
 def _by_pillow(page: Any, index: int, file: BinaryIO) -> np.ndarray | None:

@@ -12,7 +12,6 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from ..classical.grey import pieces
 from ..errors import InputError
 from ..runs import Runs, index_array
 from ..segmentation import Segmentation
@@ -82,9 +81,17 @@ class FillHoles(SegmentStep):
         if crop.all():
             return np.zeros_like(crop)
         spaces = np.pad(~crop, 1, constant_values=True)
-        numbers = pieces(spaces)
-        areas = np.bincount(numbers.reshape(-1))
-        filled = np.ones(len(areas), bool) if self.max_area_px is None else areas <= self.max_area_px
+        if crop.ndim == 2:
+            import cv2
+
+            count, numbers = cv2.connectedComponents(spaces.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
+        else:
+            from scipy import ndimage
+
+            numbers, count = ndimage.label(spaces, output=np.int32)
+            count += 1
+        areas = np.bincount(numbers.reshape(-1), minlength=count)
+        filled = np.ones(count, bool) if self.max_area_px is None else areas <= self.max_area_px
         filled[0] = False
         filled[numbers.flat[0]] = False  # the ground around the segment, which the padding joins
         return filled[numbers][(slice(1, -1),) * crop.ndim]

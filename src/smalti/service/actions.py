@@ -17,7 +17,7 @@ from ..geometry import Geometry
 from ..image import Image
 from ..measurements import measure
 from ..segmentation import Segmentation
-from ..segmenter import Method, Prompts, make_segmenter
+from ..segmenter import Method, Prompts, check_prompts, make_segmenter
 from ..table import Table
 from .inputs import STDIN, output_stems
 
@@ -96,17 +96,6 @@ def predict_prompted(image: Image, method: Method, prompts: Prompts | None) -> S
     check_prompts(method, prompts)
     prompts.check(image.shape)
     return method.predict(image, prompts)  # type: ignore[call-arg]  # checked: it declares prompts
-
-
-def check_prompts(method: Method, prompts: Prompts | None) -> None:
-    """Raise ``InputError`` for kinds of prompts that the method does not take."""
-    if not prompts:
-        return
-    takes = getattr(method, "takes", ())
-    for kind in prompts.kinds:
-        if kind not in takes:
-            name = getattr(method, "name", type(method).__name__)
-            raise InputError(f"{name} takes no {kind}; it takes {' and '.join(takes) or 'no prompts'}")
 
 
 def check_folder(out: Path) -> None:
