@@ -28,6 +28,8 @@ def write_image(path: str | os.PathLike[str], image: Image) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in _ENCODERS:
         raise unknown_name("image format to write", suffix or Path(path).name, _ENCODERS)
+    native = image.pixels.dtype.newbyteorder("=")
+    image = image.with_pixels(image.pixels.astype(native, copy=False))
     with replacing(path) as partial, partial.open("wb") as file:
         _ENCODERS[suffix](file, image)
 

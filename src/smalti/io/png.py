@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -23,6 +23,16 @@ from .decoding import (
 )
 
 _GREY, _RGB, _PALETTE, _GREY_ALPHA = 0, 2, 3, 4
+# first row and column, step down and right of each pass of an interlaced PNG
+_ADAM7 = (
+    (0, 0, 8, 8),
+    (0, 4, 8, 8),
+    (4, 0, 8, 4),
+    (0, 2, 4, 4),
+    (2, 0, 4, 2),
+    (0, 1, 2, 2),
+    (1, 0, 2, 1),
+)
 _BLOCK_BYTES = 1 << 21  # inflated at a time: small enough to stay in the cache
 
 
@@ -35,6 +45,7 @@ class _Chunks:
 
     file: bytes
     scanlines: bytes
+    palette: bytes | None
     transparent: bytes | None
     exif: bytes | None
 
@@ -65,7 +76,8 @@ def decode_png(file: BinaryIO, request: Request) -> Decoded:
         pixels = _unfiltered_grey(chunks.scanlines, height, width, depth)
     if pixels is None:
         if color_type == _PALETTE:
-            pixels = decode_by_pillow("PngImagePlugin", "PngImageFile", chunks.file, request)
+            _check_length(chunks.scanlines, height, width, depth, bool(interlaced), name)
+            pixels = _by_palette(chunks, request)
         elif opencv_takes(height, width):
             pixels = _by_opencv(chunks.file, color_type, name).reshape(height, width, -1)
         elif depth == 8 and chunks.transparent is None:
@@ -104,12 +116,50 @@ def _chunks(data: bytes, name: str) -> _Chunks:
             raise damaged(name, "PNG", f"the check sum at byte {end} is wrong")
         if kind == b"IDAT":
             scanlines.append(view[position + 8 : end])
-        elif kind in (b"eXIf", b"tRNS"):
+        elif kind in (b"PLTE", b"eXIf", b"tRNS"):
             found[kind] = data[position + 8 : end]
         if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
             kept.append(view[position : end + 4])
         position = end + 4
-    return _Chunks(b"".join(kept), b"".join(scanlines), found.get(b"tRNS"), found.get(b"eXIf"))
+    return _Chunks(
+        b"".join(kept), b"".join(scanlines), found.get(b"PLTE"), found.get(b"tRNS"), found.get(b"eXIf")
+    )
+
+
+def _check_length(scanlines: bytes, height: int, width: int, depth: int, interlaced: bool, name: str) -> None:
+    """Raise ``ReadError`` unless there are as many bytes as the rows take; Pillow leaves the rest at 0."""
+    wanted = 0
+    for top, left, down, right in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        rows, columns = -(-(height - top) // down), -(-(width - left) // right)
+        wanted += rows * (1 + -(-columns * depth // 8)) if rows > 0 and columns > 0 else 0
+    inflate, count = zlib.decompressobj(), 0
+    try:
+        while count < wanted:
+            block = inflate.decompress(scanlines, min(_BLOCK_BYTES, wanted - count))
+            if not block:
+                raise damaged(name, "PNG", f"its rows hold {count} bytes, {wanted} were promised")
+            count, scanlines = count + len(block), inflate.unconsumed_tail
+    except zlib.error as error:
+        raise damaged(name, "PNG", str(error)) from error
+
+
+def _by_palette(chunks: _Chunks, request: Request) -> np.ndarray:
+    """The colours of a PNG with a palette; its indices, whatever the palette holds, for a label map."""
+    palette = chunks.palette
+    if not palette or len(palette) % 3 or len(palette) > 3 * 256:
+        raise damaged(request.name, "PNG", f"its palette has {len(palette or b'')} bytes")
+    indices = decode_by_pillow("PngImagePlugin", "PngImageFile", chunks.file, replace(request, stored=True))
+    if request.stored:
+        return indices
+    colors = np.frombuffer(palette, np.uint8).reshape(-1, 3)
+    if indices.max() >= len(colors):
+        raise damaged(request.name, "PNG", f"it uses colour {indices.max()} of a palette of {len(colors)}")
+    if chunks.transparent is not None:
+        alpha = np.full((len(colors), 1), 255, np.uint8)
+        given = np.frombuffer(chunks.transparent, np.uint8)[: len(colors)]
+        alpha[: len(given), 0] = given
+        colors = np.hstack([colors, alpha])
+    return colors[indices[..., 0]]
 
 
 def _unfiltered_grey(scanlines: bytes, height: int, width: int, depth: int) -> np.ndarray | None:

@@ -8,6 +8,7 @@ GIF), tifffile or numpy.
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,13 +98,27 @@ def decode(file: BinaryIO, request: Request) -> Decoded:
 
 # JPEG
 
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_BETWEEN_SCANS = (0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE)  # tables, the next scan, the height, a comment
+
 
 @dataclass(frozen=True)
 class _JpegHeader:
     height: int
     width: int
-    components: int
+    components: tuple[tuple[int, int], ...]  # sampling factors of each, across and down
     exif: bytes | None
+    baseline: bool
+    scans: int  # where the first begins
+
+    @property
+    def blocks(self) -> int:
+        """Number of 8 x 8 blocks that are coded, at least: without the padding to whole units."""
+        most_x, most_y = (max(factors) for factors in zip(*self.components, strict=True))
+        return sum(
+            -(-self.width * x // (8 * most_x)) * -(-self.height * y // (8 * most_y))
+            for x, y in self.components
+        )
 
 
 def _jpeg(file: BinaryIO, request: Request) -> Decoded:
@@ -111,26 +126,25 @@ def _jpeg(file: BinaryIO, request: Request) -> Decoded:
     data = file.read()
     header = _jpeg_header(data, name)
     check_pixels(name, (header.height, header.width), request.max_pixels)
+    _check_scans(data, header, name)
     orientation = exif_orientation(header.exif)
-    if header.components not in (1, 3) or not opencv_takes(header.height, header.width):
+    components = len(header.components)
+    if components not in (1, 3) or not opencv_takes(header.height, header.width):
         pixels = decode_by_pillow("JpegImagePlugin", "JpegImageFile", data, request)
     else:
         import cv2
 
-        flags = cv2.IMREAD_GRAYSCALE if header.components == 1 else cv2.IMREAD_COLOR_RGB
+        flags = cv2.IMREAD_GRAYSCALE if components == 1 else cv2.IMREAD_COLOR_RGB
         pixels = decode_by_opencv(data, flags | cv2.IMREAD_IGNORE_ORIENTATION, "JPEG", name)
         pixels = pixels.reshape(header.height, header.width, -1)
     return Decoded(oriented(pixels, orientation))
 
 
 def _jpeg_header(data: bytes, name: str) -> _JpegHeader:
-    """Size, components and EXIF of a JPEG whose end is there.
-
-    Decoders fill what is missing of a cut JPEG with grey and only warn. Inside the coded pixels FF is never
-    followed by D9, so an FF D9 after the first scan begins is an end; an embedded preview has its own,
-    earlier, inside a segment that is stepped over.
-    """
+    """What the segments before the first scan say."""
     position, size, exif = 2, None, None
+    components: tuple[tuple[int, int], ...] = ()
+    baseline = False
     while position + 4 <= len(data):
         if data[position] != 0xFF:
             raise damaged(name, "JPEG", f"no marker at byte {position}")
@@ -141,17 +155,48 @@ def _jpeg_header(data: bytes, name: str) -> _JpegHeader:
         length = int.from_bytes(data[position + 2 : position + 4], "big")
         body = data[position + 4 : position + 2 + length]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(body) >= 6:
-            size = struct.unpack(">HHB", body[1:6])
+            size = struct.unpack(">HH", body[1:5])
+            baseline = marker in (0xC0, 0xC1)
+            components = tuple((body[at] >> 4, body[at] & 15) for at in range(7, len(body), 3))
+            if len(components) != body[5] or not all(x and y for x, y in components):
+                raise damaged(name, "JPEG", "its components are not described")
         elif marker == 0xE1 and body.startswith(b"Exif\0\0") and exif is None:
             exif = body
         elif marker == 0xDA:
             if size is None:
                 raise damaged(name, "JPEG", "its size is missing")
-            if data.rfind(b"\xff\xd9", position) < 0:
-                break
-            height, width, components = size
-            return _JpegHeader(height, width, components, exif)
+            height, width = size
+            return _JpegHeader(height, width, components, exif, baseline, position)
         position += 2 + length
+    raise damaged(name, "JPEG", f"it is cut short after {len(data)} bytes, its end is missing")
+
+
+def _check_scans(data: bytes, header: _JpegHeader, name: str) -> None:
+    """Raise ``ReadError`` for scans that do not reach an end, or are too short for the pixels.
+
+    Decoders fill what is missing of a cut JPEG with grey and only warn. Inside the coded pixels FF is followed
+    by 0 or a restart (D0 to D7), so the next marker ends the scan. A block takes 2 bits at least in a baseline
+    JPEG, where progressive ones pass over many blocks at once. Damage that leaves the markers and most of the
+    bytes there is not found.
+    """
+    position, coded = header.scans, 0
+    while True:
+        begin = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        found = _JPEG_MARKER.search(data, begin)
+        if found is None:
+            break
+        marker = data[found.start() + 1]
+        if data[position + 1] == 0xDA:
+            coded += found.start() - begin
+        elif data[begin : found.start()].strip(b"\xff"):  # fill bytes may stand before a marker
+            raise damaged(name, "JPEG", f"no marker at byte {begin}")
+        if marker == 0xD9:
+            if header.baseline and 8 * coded < 2 * header.blocks:
+                raise damaged(name, "JPEG", f"{coded} bytes cannot code its {header.blocks} blocks")
+            return
+        if not (marker in _BETWEEN_SCANS or 0xE0 <= marker <= 0xEF):
+            raise damaged(name, "JPEG", f"the marker FF {marker:02X} at byte {found.start()} is out of place")
+        position = found.start()
     raise damaged(name, "JPEG", f"it is cut short after {len(data)} bytes, its end is missing")
 
 
@@ -206,6 +251,10 @@ def _npy(file: BinaryIO, request: Request) -> Decoded:
         raise damaged(name, ".npy", first_line(error)) from error
     if dtype.hasobject or dtype.kind not in "buif":
         raise ReadError(f"{name} holds {dtype}, wanted bool, integers or floats; save its numbers alone")
+    if dtype.itemsize > 8:
+        raise ReadError(f"{name} holds {dtype}, wanted 64 bits at most; save it as float64")
+    if any(isinstance(length, bool) for length in shape):  # True is an int to numpy's reader
+        raise damaged(name, ".npy", f"its shape is {shape}")
     ndim = request.ndim or _npy_ndim(shape, request.stored)
     if ndim not in (2, 3) or len(shape) not in (ndim, ndim + 1):
         axes = "(H, W) or (D, H, W)" if request.stored else "(H, W), (H, W, C), (D, H, W) or (D, H, W, C)"

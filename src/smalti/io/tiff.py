@@ -16,6 +16,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree import ElementTree
 
@@ -55,7 +56,8 @@ _SPACING, _UNIT = "spacing_zyx", "unit"  # our keys in tifffile's JSON
 _SCREEN_DPI = (1.0, 72.0, 96.0)  # what software writes into the inch tags when it knows nothing
 _STACKED, _COLORED = "ZQI", "CS"
 _ADOBE_DEFLATE, _DEFLATE, _LZMA = 8, 32946, 34925
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED = 0, 1, 2, 3, 5
+_JPEG, _OWN_CODECS = (6, 7), (1, 32773, _ADOBE_DEFLATE, _DEFLATE, _LZMA)
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 
 
 def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
@@ -71,8 +73,10 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
             pixels, axes = _arranged(values, axes, name, len(tif.pages))
             channels: tuple[str, ...] = ()
             if not request.stored:
-                pixels = _as_seen(pixels, page)
-                channels = _channels(pixels.shape[-1], page, axes)
+                seen = _as_seen(pixels, page)
+                converted = seen is not pixels or _turned_by_libtiff(page)
+                pixels = seen
+                channels = _channels(pixels.shape[-1], page, axes, converted)
             geometry = _geometry(tif, page, pixels.ndim - 1)
             orientation = page.tags.valueof(274, 1)
     except (ReadError, MemoryError):
@@ -140,7 +144,7 @@ def _values(tif: TiffFile, file: BinaryIO, request: Request) -> tuple[np.ndarray
         _check_sizes(part, file, name)
     try:
         values = series.asarray()
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, NotImplementedError) as error:
         if not _lacks_codec(error):
             raise
         pages = [_page_values(part, index, file, name) for index, part in enumerate(series.pages)]
@@ -175,11 +179,11 @@ def _page_values(page: Any, index: int, file: BinaryIO, name: str) -> np.ndarray
     _check_sizes(page, file, name)
     try:
         return page.asarray()
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, NotImplementedError) as error:
         if not _lacks_codec(error):
             raise
     values = None
-    if page.bitspersample in (1, 8) and page.dtype.kind in "bu":
+    if page.bitspersample in (1, 2, 4, 8, 12) and page.dtype.kind in "bu":
         values = _by_pillow(page, index, file)
     elif page.bitspersample in (8, 16, 32, 64):
         values = _by_opencv(index, file)
@@ -187,14 +191,14 @@ def _page_values(page: Any, index: int, file: BinaryIO, name: str) -> np.ndarray
         raise ReadError(
             f"{name} is stored in a way that cannot be read here ({page.compression.name}, "
             f"{page.samplesperpixel} x {page.bitspersample} bits); "
-            "save it uncompressed or with deflate"
+            "save it with 8 or 16 bits, uncompressed or with deflate"
         )
     return values
 
 
 def _lacks_codec(error: Exception) -> bool:
     """Whether tifffile stopped for want of a decompressor, and not because the file is damaged."""
-    return isinstance(error, ImportError) or "imagecodecs" in str(error)
+    return isinstance(error, (ImportError, NotImplementedError)) or "imagecodecs" in str(error)
 
 
 def _check_strips(page: Any, name: str) -> None:
@@ -202,6 +206,21 @@ def _check_strips(page: Any, name: str) -> None:
     strips, wanted = len(page.dataoffsets), math.prod(page.chunked)
     if strips < wanted and not page.is_contiguous:
         raise damaged(name, "TIFF", f"it lists {strips} strips or tiles, {wanted} make a page")
+    page = page.aspage()
+    if (
+        page.compression != 1
+        or not isinstance(page.bitspersample, int)
+        or page.is_subsampled
+        or page.is_stk
+        or page.is_lsm
+    ):
+        return  # the last two list the bytes of one plane of many
+    needed = math.prod(page.shape) * page.bitspersample // 8
+    listed = sum(page.databytecounts)
+    if 0 in page.dataoffsets:  # GDAL leaves out tiles that are empty
+        return
+    if listed < needed:
+        raise damaged(name, "TIFF", f"its strips or tiles have {listed} bytes, {needed} make a page")
 
 
 def _check_sizes(page: Any, file: BinaryIO, name: str) -> None:
@@ -240,7 +259,14 @@ def _by_pillow(page: Any, index: int, file: BinaryIO) -> np.ndarray | None:
     except (OSError, SyntaxError, ValueError, EOFError, KeyError, struct.error):
         return None
     inverted = picture.mode in ("1", "L") and page.photometric == _WHITE_IS_ZERO  # Pillow shows, we store
-    return np.invert(values) if inverted else values
+    values = np.invert(values) if inverted else values
+    if page.bitspersample in (2, 4) and picture.mode == "L":
+        values //= _widened(page)  # Pillow spreads them over 8 bits
+    return values
+
+
+def _widened(page: Any) -> int:
+    return 255 // (2**page.bitspersample - 1) if page.bitspersample in (2, 4) else 1
 
 
 def _by_opencv(index: int, file: BinaryIO) -> np.ndarray | None:
@@ -294,22 +320,50 @@ def _as_seen(pixels: np.ndarray, page: Any) -> np.ndarray:
     """Values as the photometric tag shows them: palette looked up, white-is-zero turned, CMYK as RGB."""
     photometric = page.photometric
     if photometric == _PALETTE and page.colormap is not None and pixels.shape[-1] == 1:
-        colors = (page.colormap >> 8).astype(np.uint8).T  # 16 bits that repeat 8
+        colors = page.colormap  # 16 bits that repeat 8, or 8 by writers that overlooked it
+        colors = (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8).T
         return colors[pixels[..., 0]]
     # tifffile tags every bool array as white-is-zero, whatever its True means: such a mask stays as it is
     mask = pixels.dtype == bool and page.is_shaped
+    if photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) and page.bitspersample in (2, 4):
+        pixels = pixels * np.uint8(_widened(page))  # as the greys of a PNG
     if photometric == _WHITE_IS_ZERO and pixels.dtype.kind in "bu" and not mask:
         return np.invert(pixels)
     if photometric == _SEPARATED and pixels.dtype == np.uint8 and pixels.shape[-1] == 4 and pixels.ndim == 3:
         from PIL import Image as PillowImage
 
         return np.array(PillowImage.fromarray(pixels, "CMYK").convert("RGB"))
+    if (
+        photometric == _YCBCR
+        and pixels.dtype == np.uint8
+        and pixels.shape[2:] == (3,)
+        and _is_raw_ycbcr(page)
+    ):
+        from PIL import Image as PillowImage
+
+        return np.array(PillowImage.fromarray(pixels, "YCbCr").convert("RGB"))
     return pixels
 
 
-def _channels(count: int, page: Any, letters: str) -> tuple[str, ...]:
+def _is_raw_ycbcr(page: Any) -> bool:
+    """Whether the values are still YCbCr, and over the full range."""
+    black_white = page.tags.valueof(532) or ()
+    levels = [black_white[at] / (black_white[at + 1] or 1) for at in range(0, len(black_white) - 1, 2)]
+    return not _turned_by_libtiff(page) and levels in ([], [0, 255, 128, 255, 128, 255])
+
+
+def _turned_by_libtiff(page: Any) -> bool:
+    """Whether YCbCr was made RGB by what decoded it: JPEG always is, others where tifffile has no codec."""
+    if page.photometric != _YCBCR or page.bitspersample != 8 or page.compression in _OWN_CODECS:
+        return False
+    return page.compression in _JPEG or find_spec("imagecodecs") is None
+
+
+def _channels(count: int, page: Any, letters: str, converted: bool) -> tuple[str, ...]:
     """Names by the photometric tag: channels that are not colours are numbered and not called red."""
-    colored = page.photometric in (_RGB, _PALETTE, _SEPARATED, 6) and "C" not in letters
+    colored = page.photometric in (_RGB, _PALETTE) and "C" not in letters
+    if page.photometric in (_SEPARATED, _YCBCR):
+        colored = converted
     alpha = bool(page.extrasamples) and int(page.extrasamples[0]) in (1, 2)
     if count == 1 or (colored and count <= 4) or (count == 2 and alpha):
         return ()
