@@ -322,6 +322,7 @@ def _coco_ring(flat_xy: Sequence[float]) -> np.ndarray:
 
 def _as_ring(xy: np.ndarray) -> np.ndarray:
     # a copy, so that it stays as checked and keeps no larger array alive
+    # a copy, so that it stays as checked and keeps no larger array alive
     ring = np.array(xy, np.float64, order="C")
     if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3:
         raise InputError(f"a ring is at least 3 vertices (x, y), shape (n, 2), got shape {ring.shape}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,7 +25,9 @@ class Segmentation:
     ones both and no overlap.
 
     The pixels are kept as runs or as a label map, whichever they came as, and each is made from the other when
-    first asked for (``docs/why/runs.md`` has the measurements). Build one with ``from_labels``, ``from_masks``,
+    first asked for (``docs/why/runs.md`` has the measurements). Annotations may say more: ``void`` is where nobody
+    said what there is, and ``attributes`` has further columns with a value (N,) for each segment under names such
+    as ``crowd`` (a group outlined as one), ``track_id``, ``group_id`` and ``source_id``. Build one with ``from_labels``, ``from_masks``,
     ``from_semantic_map`` or ``from_runs``; each checks what it is given and raises ``InputError``.
     """
 
@@ -33,6 +36,8 @@ class Segmentation:
     scores: np.ndarray
     classes: ClassSet
     geometry: Geometry
+    attributes: Mapping[str, np.ndarray]
+    _void: Any  # Runs of one segment, or None
     _labels: Any  # np.ndarray or None
     _runs: Any  # Runs or None; never both None
 
@@ -47,6 +52,8 @@ class Segmentation:
         scores: Iterable[float] | None = None,
         classes: ClassSet | None = None,
         geometry: Geometry | None = None,
+        void: np.ndarray | Runs | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> None:
         """For the ``from_...`` constructors, which check the pixels; here everything else is checked."""
         shape = tuple(int(length) for length in shape)
@@ -66,6 +73,8 @@ class Segmentation:
             classes=classes,
             class_ids=_column("class_ids", class_ids, count, np.int32),
             scores=_column("scores", scores, count, np.float64),
+            attributes=_attributes(attributes or {}, count),
+            _void=_void_runs(void, shape),
             _labels=labels,
             _runs=runs,
         )
@@ -78,6 +87,12 @@ class Segmentation:
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"a Segmentation is immutable; make another with replace({name}=...)")
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"attributes": dict(self.attributes)}  # a read-only mapping cannot be pickled
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, attributes=MappingProxyType(state["attributes"]))
+
     # Building
 
     @classmethod
@@ -89,6 +104,8 @@ class Segmentation:
         scores: Iterable[float] | None = None,
         classes: ClassSet | None = None,
         geometry: Geometry | None = None,
+        void: np.ndarray | Runs | None = None,
+        attributes: Mapping[str, Any] | None = None,
         copy: bool = True,
     ) -> Segmentation:
         """Segments of a label map: any integers (*S,), 0 where there is none.
@@ -137,6 +154,8 @@ class Segmentation:
             scores=scores,
             classes=classes,
             geometry=geometry,
+            void=void,
+            attributes=attributes,
         )
 
     @classmethod
@@ -149,6 +168,8 @@ class Segmentation:
         scores: Iterable[float] | None = None,
         classes: ClassSet | None = None,
         geometry: Geometry | None = None,
+        void: np.ndarray | Runs | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> Segmentation:
         """One segment per bool mask, (N, *S) or any iterable of (*S,), read once; masks may overlap and be empty.
 
@@ -179,6 +200,8 @@ class Segmentation:
             scores=scores,
             classes=classes,
             geometry=geometry,
+            void=void,
+            attributes=attributes,
         )
 
     @classmethod
@@ -191,6 +214,8 @@ class Segmentation:
         scores: Iterable[float] | None = None,
         classes: ClassSet | None = None,
         geometry: Geometry | None = None,
+        void: np.ndarray | Runs | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> Segmentation:
         """Segments of well-formed ``runs`` over the flattened ``shape``; see ``Runs``."""
         shape = tuple(int(length) for length in shape)
@@ -205,6 +230,8 @@ class Segmentation:
             scores=scores,
             classes=classes,
             geometry=geometry,
+            void=void,
+            attributes=attributes,
         )
 
     @classmethod
@@ -216,7 +243,7 @@ class Segmentation:
         void: int | None = None,
         geometry: Geometry | None = None,
     ) -> Segmentation:
-        """One segment per class present in a map of class ids (*S,); 0 and ``void`` are no segment."""
+        """One segment per class present in a map of class ids (*S,); 0 is no segment and ``void`` no label."""
         semantic_map = np.asarray(semantic_map)
         if semantic_map.dtype.kind not in "bui":
             raise InputError(f"a semantic map must hold integers, got {semantic_map.dtype}")
@@ -231,7 +258,10 @@ class Segmentation:
         labels = np.zeros(semantic_map.shape, np.int32)
         for k, class_id in enumerate(present, 1):
             labels[semantic_map == class_id] = k
-        return cls.from_labels(labels, class_ids=present, classes=classes, geometry=geometry, copy=False)
+        unlabelled = None if void is None else semantic_map == void
+        return cls.from_labels(
+            labels, class_ids=present, classes=classes, geometry=geometry, void=unlabelled, copy=False
+        )
 
     # Pixels
 
@@ -255,6 +285,20 @@ class Segmentation:
         if self._runs is None:
             self.__dict__["_runs"] = Runs.of_labels(self._labels, len(self))
         return self._runs
+
+    @property
+    def void(self) -> np.ndarray:
+        """Where nobody said what there is, (*S,) bool: left out of training and scores."""
+        void = np.zeros(self.shape, bool)
+        if self._void is not None:
+            painted, _ = self._void.paint(self.shape)
+            np.greater(painted, 0, out=void)
+        return void
+
+    @cached_property
+    def void_px(self) -> int:
+        """Number of void pixels."""
+        return 0 if self._void is None else int(self._void.areas[0])
 
     @cached_property
     def overlapping(self) -> bool:
@@ -347,27 +391,40 @@ class Segmentation:
         labels, _ = self.runs.paint(self.shape, order[::-1].copy())
         seen = np.unique(labels)
         seen = seen[seen > 0] - 1
-        return Segmentation.from_labels(labels, copy=False).replace(
-            class_ids=self.class_ids[seen],
-            scores=self.scores[seen],
-            classes=self.classes,
-            geometry=self.geometry,
-        )
+        return Segmentation.from_labels(labels, copy=False).replace(**self._columns(seen))
 
-    def semantic_map(self, background: int = 0) -> np.ndarray:
-        """Class id of every pixel, (*S,) int32; ``background`` where there is none, overlap as in ``panoptic``."""
+    def semantic_map(self, background: int = 0, void: int | None = None) -> np.ndarray:
+        """Class id of every pixel, (*S,) int32; ``background`` where there is none, overlap as in ``panoptic``.
+
+        Void pixels are ``void`` if that is given, otherwise as if nothing were known of them.
+        """
         flat = self.panoptic()
-        return np.concatenate([[background], flat.class_ids]).astype(np.int32)[flat.labels]
+        semantic_map = np.concatenate([[background], flat.class_ids]).astype(np.int32)[flat.labels]
+        if void is not None and self.void_px:
+            semantic_map[self.void] = void
+        return semantic_map
 
     # Others made from this one
 
     def replace(self, **changes: Any) -> Segmentation:
-        """The same pixels with other ``class_ids``, ``scores``, ``classes`` or ``geometry``."""
-        kept = {name: getattr(self, name) for name in ("class_ids", "scores", "classes", "geometry")}
+        """The same pixels with other ``class_ids``, ``scores``, ``classes``, ``geometry``, ``void`` or
+        ``attributes`` (all of them anew)."""
+        kept = self._columns(slice(None))
         unknown = set(changes) - set(kept)
         if unknown:
             raise InputError(f"replace takes {', '.join(kept)}, got {', '.join(sorted(unknown))}")
         return Segmentation(self.shape, len(self), labels=self._labels, runs=self._runs, **(kept | changes))
+
+    def _columns(self, chosen: Any) -> dict[str, Any]:
+        """All but the pixels, of the chosen segments."""
+        return {
+            "class_ids": self.class_ids[chosen],
+            "scores": self.scores[chosen],
+            "classes": self.classes,
+            "geometry": self.geometry,
+            "void": self._void,
+            "attributes": {name: column[chosen] for name, column in self.attributes.items()},
+        }
 
     def __getitem__(self, index: Any) -> Segmentation:
         """The chosen segments, renumbered 1..M in the order chosen.
@@ -379,12 +436,7 @@ class Segmentation:
             raise InputError(f"segments are chosen along one axis, got an index of shape {chosen.shape}")
         if len(np.unique(chosen)) != len(chosen):
             raise InputError("a segment can be chosen once only")
-        columns: dict[str, Any] = {
-            "class_ids": self.class_ids[chosen],
-            "scores": self.scores[chosen],
-            "classes": self.classes,
-            "geometry": self.geometry,
-        }
+        columns = self._columns(chosen)
         if self._runs is None:
             lookup = np.zeros(len(self) + 1, np.int32)
             lookup[chosen + 1] = np.arange(1, len(chosen) + 1)
@@ -394,7 +446,7 @@ class Segmentation:
     def merge(self, groups: Sequence[int] | np.ndarray) -> Segmentation:
         """Segments of one group made one: segment k joins ``groups[k - 1]`` (1..M, every number used); 0 drops it.
 
-        The union has the class of its first member and the highest score of any.
+        The union has the class and the attributes of its first member and the highest score of any.
         """
         groups = np.asarray(groups, dtype=None if len(self) else np.int64)
         if groups.shape != (len(self),) or groups.dtype.kind not in "ui":
@@ -408,12 +460,7 @@ class Segmentation:
             raise InputError("groups must use every number from 1 to the highest; 0 drops a segment")
         scores = np.zeros(count + 1)
         np.maximum.at(scores, groups, self.scores)
-        columns: dict[str, Any] = {
-            "class_ids": self.class_ids[first],
-            "scores": scores[1:],
-            "classes": self.classes,
-            "geometry": self.geometry,
-        }
+        columns = self._columns(first) | {"scores": scores[1:]}
         if self._runs is None:
             lookup = np.concatenate([[0], groups]).astype(np.int32)
             return Segmentation.from_labels(lookup[self._labels], copy=False, **columns)
@@ -423,7 +470,10 @@ class Segmentation:
 
     @staticmethod
     def concatenate(parts: Sequence[Segmentation]) -> Segmentation:
-        """All segments of several segmentations of one image, in order; they may come to overlap."""
+        """All segments of several segmentations of one image, in order; they may come to overlap.
+
+        Void is what is void in any. An attribute that a part does not have is 0, False or "" for its segments.
+        """
         if not parts:
             raise InputError("nothing to concatenate; give at least one Segmentation")
         first = parts[0]
@@ -443,10 +493,12 @@ class Segmentation:
             scores=np.concatenate([part.scores for part in parts]),
             classes=first.classes,
             geometry=first.geometry,
+            void=np.any([part.void for part in parts], axis=0) if any(part.void_px for part in parts) else None,
+            attributes=_joined_attributes(parts),
         )
 
     def __eq__(self, other: object) -> bool:
-        """Whether both hold the same segments in the same order: pixels, classes and scores."""
+        """Whether both hold the same segments in the same order, and the same void."""
         if not isinstance(other, Segmentation):
             return NotImplemented
         return (
@@ -454,6 +506,9 @@ class Segmentation:
             and self.classes == other.classes
             and np.array_equal(self.class_ids, other.class_ids)
             and np.array_equal(self.scores, other.scores)
+            and self.attributes.keys() == other.attributes.keys()
+            and all(np.array_equal(self.attributes[name], other.attributes[name]) for name in self.attributes)
+            and np.array_equal(self.void, other.void)
             and np.array_equal(self.runs.offsets, other.runs.offsets)
             and np.array_equal(self.runs.start, other.runs.start)
             and np.array_equal(self.runs.stop, other.runs.stop)
@@ -480,3 +535,46 @@ def _column(name: str, values: Iterable[float], count: int, dtype: type) -> np.n
     column: np.ndarray = given.astype(dtype)
     column.flags.writeable = False
     return column
+
+
+def _attributes(given: Mapping[str, Any], count: int) -> Mapping[str, np.ndarray]:
+    """Read-only columns of bool, whole numbers, floats or text, one value per segment."""
+    columns = {}
+    for name, values in given.items():
+        column = np.array(values if len(values) else [], dtype=None if len(values) else np.int64)
+        column = column.astype(values.dtype) if isinstance(values, np.ndarray) else column
+        if column.shape != (count,):
+            raise InputError(f"attribute {name!r} must have {count} values, one per segment, got {column.shape}")
+        if column.dtype.kind not in "buifU":
+            raise InputError(f"attribute {name!r} must be bool, numbers or text, got {column.dtype}")
+        column.flags.writeable = False
+        columns[str(name)] = column
+    return MappingProxyType(columns)
+
+
+def _void_runs(void: np.ndarray | Runs | None, shape: tuple[int, ...]) -> Runs | None:
+    """A void region as the runs of one segment; None where there is none."""
+    if void is None:
+        return None
+    if not isinstance(void, Runs):
+        void = np.asarray(void)
+        if void.dtype != bool or void.shape != shape:
+            raise InputError(f"void must be bool {shape}, got {void.dtype} {void.shape}")
+        if not void.any():
+            return None
+        void = Runs.of_masks(void[None])
+    elif len(void) != 1:
+        raise InputError(f"void is the runs of one region, got those of {len(void)}")
+    else:
+        void.check(shape)
+    return void
+
+
+def _joined_attributes(parts: Sequence[Segmentation]) -> dict[str, np.ndarray]:
+    joined = {}
+    for name in dict.fromkeys(name for part in parts for name in part.attributes):
+        dtype = next(part.attributes[name].dtype for part in parts if name in part.attributes)
+        joined[name] = np.concatenate(
+            [part.attributes.get(name, np.zeros(len(part), dtype)) for part in parts]
+        )
+    return joined
