@@ -31,6 +31,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "table",
         "segmenter",
         "errors",
+        "provenance",
+        "sample",
         "optional",
         "quiet",
     ),

@@ -493,7 +493,9 @@ class Segmentation:
             scores=np.concatenate([part.scores for part in parts]),
             classes=first.classes,
             geometry=first.geometry,
-            void=np.any([part.void for part in parts], axis=0) if any(part.void_px for part in parts) else None,
+            void=np.any([part.void for part in parts], axis=0)
+            if any(part.void_px for part in parts)
+            else None,
             attributes=_joined_attributes(parts),
         )
 
@@ -544,7 +546,9 @@ def _attributes(given: Mapping[str, Any], count: int) -> Mapping[str, np.ndarray
         column = np.array(values if len(values) else [], dtype=None if len(values) else np.int64)
         column = column.astype(values.dtype) if isinstance(values, np.ndarray) else column
         if column.shape != (count,):
-            raise InputError(f"attribute {name!r} must have {count} values, one per segment, got {column.shape}")
+            raise InputError(
+                f"attribute {name!r} must have {count} values, one per segment, got {column.shape}"
+            )
         if column.dtype.kind not in "buifU":
             raise InputError(f"attribute {name!r} must be bool, numbers or text, got {column.dtype}")
         column.flags.writeable = False

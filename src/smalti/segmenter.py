@@ -195,6 +195,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: ClassVar[str]
+    listing: ClassVar[str] = "methods"  # the command that lists its kind
 
     def describe(self) -> dict[str, Any]:
         """Name and parameters as plain JSON values; ``make_segmenter`` makes the same one again from them."""
@@ -214,7 +215,9 @@ class Parameters(BaseModel):
                 f"{problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}"
                 for problem in error.errors()
             )
-            raise InputError(f"{cls.name}: {'; '.join(problems)}; see: smalti methods {cls.name}") from error
+            raise InputError(
+                f"{cls.name}: {'; '.join(problems)}; see: smalti {cls.listing} {cls.name}"
+            ) from error
 
 
 class Method(Parameters):

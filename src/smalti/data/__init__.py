@@ -1,0 +1,1 @@
+"""Datasets: opened, checked, compared, split, augmented, made up and fetched."""
