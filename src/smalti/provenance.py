@@ -36,3 +36,6 @@ class Provenance:
                     f"provenance is text under {', '.join(cls.__dataclass_fields__)}, got {name}: {value!r}"
                 )
         return cls(**content)
+
+
+UNKNOWN_ORIGIN = Provenance()

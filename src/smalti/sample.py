@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from .errors import InputError
 from .image import Image
-from .provenance import Provenance
+from .provenance import UNKNOWN_ORIGIN, Provenance
 from .segmentation import Segmentation
 
-_NOTHING: Mapping[str, str] = {}
+_NOTHING: Mapping[str, str | float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -32,8 +33,8 @@ class Sample:
     truth_paths: tuple[Path, ...] = ()
     split: str | None = None
     group: str | None = None
-    provenance: Provenance = Provenance()
-    metadata: Mapping[str, str | float] = field(default=_NOTHING)  # type: ignore[assignment]  # str is one of both
+    provenance: Provenance = UNKNOWN_ORIGIN
+    metadata: Mapping[str, str | float] = _NOTHING
 
     @property
     def image(self) -> Image:

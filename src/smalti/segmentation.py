@@ -25,10 +25,11 @@ class Segmentation:
     ones both and no overlap.
 
     The pixels are kept as runs or as a label map, whichever they came as, and each is made from the other when
-    first asked for (``docs/why/runs.md`` has the measurements). Annotations may say more: ``void`` is where nobody
-    said what there is, and ``attributes`` has further columns with a value (N,) for each segment under names such
-    as ``crowd`` (a group outlined as one), ``track_id``, ``group_id`` and ``source_id``. Build one with ``from_labels``, ``from_masks``,
+    first asked for (``docs/why/runs.md`` has the measurements). Build one with ``from_labels``, ``from_masks``,
     ``from_semantic_map`` or ``from_runs``; each checks what it is given and raises ``InputError``.
+
+    Annotations may say more. ``void`` is where nobody said what there is. ``attributes`` has further columns, a
+    value for each segment, such as ``crowd`` (a group outlined as one), ``track_id``, ``group_id``, ``source_id``.
     """
 
     shape: tuple[int, ...]

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from ...errors import InputError
+from ...image import Image
 from ...sample import Sample
 from ..encode import write_image
 from ..writing import replacing
@@ -23,9 +24,9 @@ def suffix_of(path: Path) -> str:
 def place_image(sample: Sample, folder: Path, name: str, suffixes: tuple[str, ...] = PICTURES) -> str | None:
     """Put the image of ``sample`` into ``folder`` under ``name`` (no suffix); gives its file name with suffix.
 
-    A file that has one of ``suffixes`` is copied byte for byte. Others are decoded and written losslessly as PNG
-    where that holds them (8 or 16 bits, up to four channels, a picture), else as TIFF. None if there is no image.
-    Raises ``InputError`` where ``suffixes`` has neither.
+    A file that has one of ``suffixes`` is copied byte for byte. Others are decoded and written without loss, as PNG
+    where that holds them and their spacing is unknown, else as TIFF. None if there is no image. Raises
+    ``InputError`` where ``suffixes`` has neither.
     """
     name = inside(name)
     if sample.load_image is None:
@@ -36,12 +37,18 @@ def place_image(sample: Sample, folder: Path, name: str, suffixes: tuple[str, ..
             shutil.copyfile(sample.image_path, partial)
         return name
     image = sample.image
-    fits_png = image.ndim == 2 and image.num_channels <= 4 and image.pixels.dtype.name in ("uint8", "uint16")
-    suffix = next((each for each in ((".png",) if fits_png else ()) + (".tif",) if each in suffixes), None)
-    if suffix is None:
-        raise InputError(
-            f"the image of {sample.name} ({image.pixels.dtype} {image.pixels.shape}) fits none of "
-            f"{', '.join(suffixes)}; convert to a format that holds it, such as smalti"
-        )
-    write_image(folder / (name + suffix), image)
-    return name + suffix
+    for suffix in (".png", ".tif") if not image.geometry.known else (".tif", ".png"):
+        if suffix in suffixes and (suffix == ".tif" or _fits_png(image)):
+            write_image(folder / (name + suffix), image)
+            return name + suffix
+    raise InputError(
+        f"the image of {sample.name} ({image.pixels.dtype} {image.pixels.shape}) fits none of "
+        f"{', '.join(suffixes)}; convert to a format that holds it, such as smalti"
+    )
+
+
+def _fits_png(image: Image) -> bool:
+    kind, channels = image.pixels.dtype.name, image.num_channels
+    return image.ndim == 2 and (
+        (kind == "uint8" and channels <= 4) or (kind == "uint16" and channels in (1, 3, 4))
+    )
