@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from .errors import InputError
 from .image import Image
 from .provenance import UNKNOWN_ORIGIN, Provenance
 from .segmentation import Segmentation
-
-_NOTHING: Mapping[str, str | float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -34,7 +31,7 @@ class Sample:
     split: str | None = None
     group: str | None = None
     provenance: Provenance = UNKNOWN_ORIGIN
-    metadata: Mapping[str, str | float] = _NOTHING
+    metadata: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
     def image(self) -> Image:

@@ -25,7 +25,7 @@ def read_json(path: Path, wanted: type | tuple[type, ...] = dict) -> Any:
         raise ReadError(f"{path} is no JSON that can be read: it is nested too deep") from None
     if not isinstance(content, wanted):
         kinds = wanted if isinstance(wanted, tuple) else (wanted,)
-        names = {dict: "an object {...}", list: "a list [...]"}
+        names: dict[type, str] = {dict: "an object {...}", list: "a list [...]"}
         shown = " or ".join(names.get(kind, kind.__name__) for kind in kinds)
         raise ReadError(f"{path}: wanted {shown} at the top, got {type(content).__name__}")
     return content
