@@ -58,6 +58,11 @@ class Sample:
         """Whether there is a truth to read."""
         return self.load_truths is not None
 
+    def __repr__(self) -> str:
+        places = [f"{kind} {value}" for kind, value in (("split", self.split), ("group", self.group)) if value]
+        known = ["image"] * (self.load_image is not None) + ["truth"] * self.annotated
+        return f"Sample({', '.join([self.name, *places, ' and '.join(known) or 'nothing known'])})"
+
     @classmethod
     def of(cls, name: str, image: Image, truth: Segmentation | None = None, **fields: object) -> Sample:
         """A sample of an image and truth in memory.

@@ -103,7 +103,9 @@ _BETWEEN_SCANS = (0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE)  # tables, the next 
 
 
 @dataclass(frozen=True)
-class _JpegHeader:
+class JpegHeader:
+    """What stands before the pixels of a JPEG."""
+
     height: int
     width: int
     components: tuple[tuple[int, int], ...]  # sampling factors of each, across and down
@@ -124,7 +126,7 @@ class _JpegHeader:
 def _jpeg(file: BinaryIO, request: Request) -> Decoded:
     name = request.name
     data = file.read()
-    header = _jpeg_header(data, name)
+    header = jpeg_header(data, name)
     check_pixels(name, (header.height, header.width), request.max_pixels)
     _check_scans(data, header, name)
     orientation = exif_orientation(header.exif)
@@ -140,7 +142,7 @@ def _jpeg(file: BinaryIO, request: Request) -> Decoded:
     return Decoded(oriented(pixels, orientation))
 
 
-def _jpeg_header(data: bytes, name: str) -> _JpegHeader:
+def jpeg_header(data: bytes, name: str) -> JpegHeader:
     """What the segments before the first scan say."""
     position, size, exif = 2, None, None
     components: tuple[tuple[int, int], ...] = ()
@@ -166,12 +168,12 @@ def _jpeg_header(data: bytes, name: str) -> _JpegHeader:
             if size is None:
                 raise damaged(name, "JPEG", "its size is missing")
             height, width = size
-            return _JpegHeader(height, width, components, exif, baseline, position)
+            return JpegHeader(height, width, components, exif, baseline, position)
         position += 2 + length
     raise damaged(name, "JPEG", f"it is cut short after {len(data)} bytes, its end is missing")
 
 
-def _check_scans(data: bytes, header: _JpegHeader, name: str) -> None:
+def _check_scans(data: bytes, header: JpegHeader, name: str) -> None:
     """Raise ``ReadError`` for scans that do not reach an end, or are too short for the pixels.
 
     Decoders fill what is missing of a cut JPEG with grey and only warn. Inside the coded pixels FF is followed

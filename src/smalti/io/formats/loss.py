@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -338,12 +339,8 @@ def _image_change(wanted: Sample, found: Sample) -> str:
     if found.load_image is None:
         return "the image is not kept"
     paths = wanted.image_path, found.image_path
-    if paths[0] is not None and paths[1] is not None and paths[0].suffix.lower() == paths[1].suffix.lower():
-        if (
-            paths[0].stat().st_size == paths[1].stat().st_size
-            and paths[0].read_bytes() == paths[1].read_bytes()
-        ):
-            return ""
+    if paths[0] is not None and paths[1] is not None and filecmp.cmp(paths[0], paths[1], shallow=False):
+        return ""
     one, other = wanted.image.pixels, found.image.pixels
     if one.shape != other.shape:
         return f"size {one.shape} became {other.shape}"

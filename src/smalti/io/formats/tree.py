@@ -12,6 +12,10 @@ from pathlib import Path, PurePosixPath
 from ...errors import InputError, ReadError
 
 MAX_FILES = 5_000_000
+LOSS_REPORT = "smalti-loss.json"
+"""What a conversion writes beside the files of the format; no part of the dataset, so it is not listed."""
+
+_HIDDEN = ("__MACOSX", LOSS_REPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Entry:
 class Tree:
     """The files below one folder, or one file alone, as they were when listed.
 
-    Hidden files and folders (``.git``, ``._image.png``, ``__MACOSX``) are not listed. Links are followed, each folder
+    Hidden files and folders (``.git``, ``._image.png``, ``__MACOSX``) and loss reports are not listed. Links are followed, each folder
     once, so links in a circle end. ``root`` is the folder; ``focus`` is the path of the one file that was asked for,
     such as a COCO JSON, or None for the whole folder.
     """
@@ -112,7 +116,7 @@ def _walk(root: Path) -> Iterator[Entry]:
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as found:
                 for each in found:
-                    if each.name.startswith(".") or each.name == "__MACOSX":
+                    if each.name.startswith(".") or each.name in _HIDDEN:
                         continue
                     if each.is_dir():
                         waiting.append((f"{prefix}{each.name}/", each.path))
