@@ -1,4 +1,4 @@
-"""What methods and steps there are and what they take, as plain values."""
+"""What methods, steps and annotation formats there are and what they take, as plain values."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ..errors import SmaltiError
+from ..io.formats import ANNOTATION_FORMATS, make_format
+from ..io.formats.format import AnnotationFormat
 from ..segmenter import STEPS, ImageStep, Parameters, known_segmenters, load_class
 from ..table import Table
 
@@ -78,12 +80,35 @@ def summarise(name: str) -> dict[str, Any]:
 def show_method(name: str) -> dict[str, Any]:
     """All about one method or step: summary, source, parameters with defaults and bounds, an example."""
     found = _load(name)
-    parameters = [_parameter(key, field) for key, field in found.model_fields.items()]
+    parameters = parameters_of(found)
     return summarise(name) | {
         "source": getattr(found, "source", ""),
         "parameters": parameters,
         "example": _example(name, found, parameters),
     }
+
+
+def list_formats() -> list[dict[str, Any]]:
+    """Every annotation format: name, title, and whether it is written or only read."""
+    rows = []
+    for name in ANNOTATION_FORMATS:
+        kind = type(make_format(name))
+        written = kind.write is not AnnotationFormat.write
+        summary = " ".join((kind.__doc__ or "").split("\n\n")[0].replace("``", "").split())
+        rows.append({"name": name, "title": kind.title, "written": written, "summary": summary})
+    return rows
+
+
+def show_format(name: str) -> dict[str, Any]:
+    """All about one annotation format: summary, source and options. Raises ``UnknownName``."""
+    kind = type(make_format(name))
+    (row,) = (row for row in list_formats() if row["name"] == name)
+    return row | {"source": kind.source, "parameters": parameters_of(kind)}
+
+
+def parameters_of(kind: type[Parameters]) -> list[dict[str, Any]]:
+    """The declared parameters of a method, step or format: name, default, what is allowed, meaning."""
+    return [_parameter(key, field) for key, field in kind.model_fields.items()]
 
 
 def _parameter(name: str, field: FieldInfo) -> dict[str, Any]:

@@ -1,29 +1,21 @@
-"""The command line: parse, call one action, shape the answer."""
+"""Commands on images: predict, methods, measure, view, demo."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import __version__
-from .errors import InputError, SmaltiError
+from ..errors import InputError
+from .terminal import AsJson, print_parameters, print_table, progress, table_of
 
 if TYPE_CHECKING:
-    from .service.actions import Outcome, Reading
+    from ..service.actions import Outcome, Reading
 
-app = typer.Typer(
-    name="smalti",
-    help="Image segmentation: from raw images to masks you can measure.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+commands = typer.Typer()
 
 Spacing = Annotated[
     str | None, typer.Option(help="Distance between pixels, such as 0.5um, or per axis 2x0.5x0.5um.")
@@ -32,28 +24,9 @@ Page = Annotated[
     int | None, typer.Option(min=0, help="Page of a multi-page file, from 0; all pages are a volume.")
 ]
 MaxPixels = Annotated[int | None, typer.Option(min=1, help="Refuse images of more pixels than this.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output and nothing else.")]
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"smalti {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option(help="Show the traceback of an error; works after any command.")
-    ] = False,
-) -> None:
-    """What holds for all commands. ``--debug`` is taken by ``main`` wherever it stands."""
-
-
-@app.command("predict")
+@commands.command("predict")
 def predict_command(
     images: Annotated[
         list[str], typer.Argument(help="Images, folders or quoted globs; - is standard input.")
@@ -90,10 +63,10 @@ def predict_command(
     as_json: AsJson = False,
 ) -> None:
     """Segment images: label map, overlay and table of each."""
-    from .segmenter import Method, make_segmenter, parse_settings
-    from .service.actions import check_formats, predict_files
-    from .service.inputs import find_images
-    from .service.prompts import read_prompts
+    from ..segmenter import Method, make_segmenter, parse_settings
+    from ..service.actions import check_formats, predict_files
+    from ..service.inputs import find_images
+    from ..service.prompts import read_prompts
 
     chosen: Method = make_segmenter(method, **parse_settings(settings or []))
     if before or after:
@@ -104,7 +77,7 @@ def predict_command(
     paths = find_images(images)
     outcomes = []
     try:
-        for outcome in _progress(
+        for outcome in progress(
             predict_files(paths, chosen, out, wanted, _reading(spacing, page, max_pixels), prompts, jobs),
             len(paths),
             "segmenting",
@@ -139,13 +112,13 @@ def _end(outcomes: list[Outcome]) -> None:
         raise typer.Exit(1)
 
 
-@app.command("methods")
+@commands.command("methods")
 def methods_command(
     name: Annotated[str | None, typer.Argument(help="A method or step, to see its parameters.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the methods and steps, or show one with its parameters."""
-    from .service import catalogue
+    from ..service import catalogue
 
     if name is None:
         entries = catalogue.list_methods()
@@ -161,7 +134,7 @@ def methods_command(
         _print_method(entry)
 
 
-@app.command("measure")
+@commands.command("measure")
 def measure_command(
     labels: Annotated[Path, typer.Argument(help="A label map: PNG, TIFF or .npy.")],
     image: Annotated[Path | None, typer.Option(help="Its image, for the intensities.")] = None,
@@ -172,7 +145,7 @@ def measure_command(
     as_json: AsJson = False,
 ) -> None:
     """Measure the segments of a label map, as CSV."""
-    from .service.actions import check_output, measure_file
+    from ..service.actions import check_output, measure_file
 
     if page is not None and image is None:
         raise InputError("--page picks a page of the image; name it with --image")
@@ -182,12 +155,12 @@ def measure_command(
         check_output(out, [labels, image])
     table = measure_file(labels, image, _reading(spacing, page, max_pixels))
     if out is not None:
-        from .io.writing import replacing
+        from ..io.writing import replacing
 
         with replacing(out) as temporary:
             table.to_csv(temporary)
     if as_json:
-        from .service.catalogue import json_rows
+        from ..service.catalogue import json_rows
 
         typer.echo(json.dumps({"units": dict(table.units), "segments": json_rows(table)}))
     elif out is not None:
@@ -196,7 +169,7 @@ def measure_command(
         table.to_csv(sys.stdout)
 
 
-@app.command("view")
+@commands.command("view")
 def view_command(
     image: Annotated[Path, typer.Argument(help="The image.")],
     labels: Annotated[Path, typer.Argument(help="Its label map.")],
@@ -205,22 +178,22 @@ def view_command(
     max_pixels: MaxPixels = None,
 ) -> None:
     """Draw a label map over its image."""
-    from .service.actions import check_output, view_file
+    from ..service.actions import check_output, view_file
 
     check_output(out, [image, labels])
     typer.echo(view_file(image, labels, out, _reading(None, page, max_pixels)))
 
 
-@app.command("demo")
+@commands.command("demo")
 def demo_command(
     out: Annotated[Path, typer.Option(help="Folder for the pictures and index.html.")] = Path("out/demo"),
     as_json: AsJson = False,
 ) -> None:
     """Segment real photographs and show them side by side."""
-    from .service.demo import SCENES, run_demo
+    from ..service.demo import SCENES, run_demo
 
     rows = []
-    for row in _progress(run_demo(out), len(SCENES), "demo"):
+    for row in progress(run_demo(out), len(SCENES), "demo"):
         rows.append(row)
         if as_json:
             typer.echo(json.dumps(row.outcome.to_json() | {"method": row.method}))
@@ -230,50 +203,20 @@ def demo_command(
 
 
 def _reading(spacing: str | None, page: int | None, max_pixels: int | None) -> Reading:
-    from .service.actions import Reading
+    from ..service.actions import Reading
 
     return Reading(spacing, page, max_pixels)
-
-
-def _progress(outcomes: Any, total: int, what: str) -> Any:
-    """The outcomes as they come, under a bar with the time left on a terminal when there is more than one."""
-    if total < 2 or not sys.stderr.isatty():
-        yield from outcomes
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(outcomes, total=total, description=what, console=Console(stderr=True), transient=True)
-
-
-def _table(*columns: str) -> Any:
-    """An empty table for the terminal; a column that begins with # holds numbers, set to the right."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        justify: Literal["right", "left"] = "right" if column.startswith("#") else "left"
-        table.add_column(column.lstrip("#"), justify=justify, overflow="fold")
-    return table
-
-
-def _print(renderable: Any) -> None:
-    from rich.console import Console
-
-    # Wide enough for the rows when piped; a terminal has its own width.
-    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 120).print(renderable)
 
 
 def _print_outcomes(outcomes: list[Outcome]) -> None:
     if not outcomes:
         return
-    table = _table("image", "#segments", "#coverage", "#median size", "#seconds")
+    table = table_of("image", "#segments", "#coverage", "#median size", "#seconds")
     for one in outcomes:
         table.add_row(
             one.image, str(one.segments), f"{one.coverage:.1%}", one.size_text, f"{one.seconds:.2f}"
         )
-    _print(table)
+    print_table(table)
     written = [path for one in outcomes for path in one.outputs.values()]
     typer.echo(
         f"written: {' '.join(written[:6])}{f' and {len(written) - 6} more' if len(written) > 6 else ''}"
@@ -281,17 +224,17 @@ def _print_outcomes(outcomes: list[Outcome]) -> None:
 
 
 def _print_demo(rows: list[Any]) -> None:
-    table = _table("image", "method", "#segments", "#median size", "#seconds")
+    table = table_of("image", "method", "#segments", "#median size", "#seconds")
     for row in rows:
         one = row.outcome
         table.add_row(row.title, row.method, str(one.segments), one.size_text, f"{one.seconds:.2f}")
-    _print(table)
+    print_table(table)
 
 
 def _print_families(entries: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    table = _table("name", "what it does", "takes")
+    table = table_of("name", "what it does", "takes")
     family = None
     for entry in entries:
         if entry["family"] != family:
@@ -301,41 +244,12 @@ def _print_families(entries: list[dict[str, Any]]) -> None:
         table.add_row(
             f"  {entry['name']}", entry["summary"], " ".join(entry["takes"]).replace(" as prompts", "")
         )
-    _print(table)
+    print_table(table)
     typer.echo("\nOne of them, with its parameters: smalti methods NAME")
 
 
 def _print_method(entry: dict[str, Any]) -> None:
     typer.echo(f"{entry['name']} ({entry['family']}): {entry['summary']}")
     typer.echo(f"takes: {', '.join(entry['takes'])}\nsource: {entry['source']}\n")
-    table = _table("parameter", "#default", "allowed", "meaning")
-    for parameter in entry["parameters"]:
-        table.add_row(
-            parameter["name"],
-            json.dumps(parameter["default"]),
-            parameter["allowed"],
-            parameter["description"],
-        )
-    _print(table)
+    print_parameters(entry["parameters"])
     typer.echo(f"\nexample: {entry['example']}")
-
-
-def main() -> None:
-    """The ``smalti`` command: one clear line for an error, and 2 to the shell; a traceback with ``--debug``."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1
-    try:
-        sys.exit(app(args=arguments, prog_name="smalti", standalone_mode=True))
-    except SmaltiError as error:
-        if debug:
-            raise
-        typer.echo(f"smalti: {error}", err=True)
-        sys.exit(2)
-    except Exception as error:
-        if debug:
-            raise
-        typer.echo(
-            f"smalti: unexpected {type(error).__name__}: {error}; run it again with --debug for the traceback",
-            err=True,
-        )
-        sys.exit(70)
