@@ -1,0 +1,78 @@
+"""A listing holds what is there, in order, and never leads outside."""
+
+
+import pytest
+
+from smalti.errors import ReadError
+from smalti.io.formats.tree import Tree, inside, natural
+
+
+def filled(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+def test_files_come_in_the_order_people_count(tmp_path):
+    filled(tmp_path, "b/10.png", "b/9.png", "a2.png", "a10.png")
+    assert Tree(tmp_path).paths == ("a2.png", "a10.png", "b/9.png", "b/10.png")
+
+
+def test_hidden_files_and_loss_reports_are_passed_over(tmp_path):
+    filled(tmp_path, ".git/x", "._a.png", "__MACOSX/b", "smalti-loss.json", "a.png")
+    assert Tree(tmp_path).paths == ("a.png",)
+
+
+def test_links_in_a_circle_end(tmp_path):
+    filled(tmp_path, "a/b/c.png")
+    (tmp_path / "a" / "b" / "back").symlink_to(tmp_path)
+    assert Tree(tmp_path).paths == ("a/b/c.png",)
+
+
+def test_dangling_links_are_no_files(tmp_path):
+    (tmp_path / "link.png").symlink_to(tmp_path / "nowhere")
+    assert Tree(tmp_path).paths == ()
+
+
+def test_a_file_is_the_focus_of_its_folder(tmp_path):
+    filled(tmp_path, "a.json", "images/1.png")
+    tree = Tree(tmp_path / "a.json")
+    assert (tree.root, tree.focus) == (tmp_path, "a.json")
+    assert "images/1.png" in tree.path_set
+    assert tree.head("a.json", 3) == b"a.j"
+    assert tree.head("missing") == b""
+
+
+def test_entries_know_size_and_change(tmp_path):
+    filled(tmp_path, "a.png")
+    (entry,) = Tree(tmp_path).entries
+    assert entry.size == 5
+    assert entry.changed_ns == (tmp_path / "a.png").stat().st_mtime_ns
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "a/../../x", "/etc/passwd", "C:\\x", "C:/x", "..\\x", "", ".", "a\0b"]
+)
+def test_names_that_lead_outside_are_refused(name, tmp_path):
+    with pytest.raises(ReadError, match="leads outside"):
+        inside(name)
+    with pytest.raises(ReadError):
+        Tree(tmp_path).file(name)
+
+
+@pytest.mark.parametrize(("name", "plain"), [("a\\b.png", "a/b.png"), ("./a//b", "a/b"), ("a..b", "a..b")])
+def test_other_names_are_made_plain(name, plain):
+    assert inside(name) == plain
+
+
+def test_a_missing_path_is_named(tmp_path):
+    with pytest.raises(ReadError, match="no file or folder"):
+        Tree(tmp_path / "nothing")
+    with pytest.raises(ReadError, match="there is no folder"):
+        Tree(tmp_path / "no" / "thing")
+
+
+def test_natural_order_is_total():
+    names = ["10", "9", "a", "a1", "01", "1", "", "1a", "ß", "²"]
+    assert sorted(sorted(names), key=natural) == sorted(sorted(names, reverse=True), key=natural)
