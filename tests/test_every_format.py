@@ -163,7 +163,8 @@ def unions(truth):
 def pieces_of(truth):
     """Class name and pixels of each segment, as often as they come."""
     return Counter(
-        (truth.classes.of(class_id).name, truth.mask(k).tobytes()) for k, class_id in enumerate(truth.class_ids, 1)
+        (truth.classes.of(class_id).name, truth.mask(k).tobytes())
+        for k, class_id in enumerate(truth.class_ids, 1)
     )
 
 

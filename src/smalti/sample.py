@@ -1,10 +1,11 @@
-"""One image of a dataset with its truth, neither of them read before it is asked for."""
+"""One image of a dataset with its truth, neither of them read before it is asked for, and many of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 from .errors import InputError
 from .image import Image
@@ -59,7 +60,9 @@ class Sample:
         return self.load_truths is not None
 
     def __repr__(self) -> str:
-        places = [f"{kind} {value}" for kind, value in (("split", self.split), ("group", self.group)) if value]
+        places = [
+            f"{kind} {value}" for kind, value in (("split", self.split), ("group", self.group)) if value
+        ]
         known = ["image"] * (self.load_image is not None) + ["truth"] * self.annotated
         return f"Sample({', '.join([self.name, *places, ' and '.join(known) or 'nothing known'])})"
 
@@ -73,3 +76,50 @@ class Sample:
             raise InputError(f"sample {name!r}: the image is {image.shape}, its truth {truth.shape}")
         load_truths = None if truth is None else lambda: (truth,)
         return cls(name, lambda: image, load_truths, **fields)  # type: ignore[arg-type]  # as the fields are
+
+
+class SampleList(Sequence[Sample]):
+    """Samples that are made when they are asked for: of a large dataset mostly names and files are wanted.
+
+    ``names`` and ``image_files`` (None where there is none) are those of sample 0, 1, ..., and ``make(i)`` gives it.
+    """
+
+    def __init__(
+        self, names: Sequence[str], image_files: Sequence[str | None], make: Callable[[int], Sample]
+    ) -> None:
+        if len(names) != len(image_files):
+            raise InputError(f"{len(names)} names need as many image files, got {len(image_files)}")
+        self.names = names
+        self.image_files = image_files
+        self._make = make
+
+    @classmethod
+    def of(cls, samples: Iterable[Sample]) -> SampleList:
+        """The same samples; a ``SampleList`` as it is."""
+        if isinstance(samples, cls):
+            return samples
+        made = tuple(samples)
+        files = [None if sample.image_path is None else str(sample.image_path) for sample in made]
+        return cls([sample.name for sample in made], files, made.__getitem__)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(self._make, range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> SampleList: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | SampleList:
+        chosen = range(len(self))[index]
+        if isinstance(chosen, int):
+            return self._make(chosen)
+        return SampleList(
+            [self.names[i] for i in chosen],
+            [self.image_files[i] for i in chosen],
+            lambda i: self._make(chosen[i]),
+        )

@@ -12,7 +12,7 @@ from smalti.errors import InputError, ReadError, UnknownName, WriteError
 from smalti.image import Image
 from smalti.io.encode import write_image
 from smalti.provenance import Provenance
-from smalti.sample import Sample
+from smalti.sample import Sample, SampleList
 from smalti.segmentation import Segmentation
 
 CLASSES = ClassSet.from_names(["cell", "dirt"])
@@ -225,3 +225,20 @@ def test_a_sample_says_what_it_lacks():
         lonely.truth  # noqa: B018
     with pytest.raises(InputError, match="the image is"):
         Sample.of("x", Image(np.zeros((3, 3, 1), np.uint8)), sample("y").truth)
+
+
+def test_many_samples_are_made_only_when_asked_for():
+    made = []
+
+    def make(index):
+        made.append(index)
+        return sample(f"s{index}")
+
+    lazy = Dataset(SampleList([f"s{i}" for i in range(1000)], [None] * 1000, make), CLASSES)
+    assert len(lazy) == 1000
+    assert lazy.names[-1] == "s999"
+    part = lazy[990:]
+    assert made == []
+    assert part[3].name == "s993" and lazy["s7"].name == "s7"
+    assert made == [993, 7]
+    assert [each.name for each in part[::2]] == ["s990", "s992", "s994", "s996", "s998"]

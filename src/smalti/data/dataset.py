@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, overload
@@ -17,7 +18,7 @@ from ..io.formats.format import AnnotationFormat, Problem
 from ..io.formats.loss import Loss, LossReport, compare
 from ..io.formats.tree import LOSS_REPORT, Tree
 from ..io.writing import replacing
-from ..sample import Sample
+from ..sample import Sample, SampleList
 from .sizes import image_sizes
 
 
@@ -39,16 +40,16 @@ class Dataset(Sequence[Sample]):
         reason: str = "",
         path: Path | None = None,
     ) -> None:
-        self.samples = tuple(samples)
+        self.samples = SampleList.of(samples)
         self.classes = classes
         self.problems = tuple(problems)
         self.format = format
         self.reason = reason
         self.path = path
-        self._index = {sample.name: index for index, sample in enumerate(self.samples)}
+        self._index = {name: index for index, name in enumerate(self.samples.names)}
         if len(self._index) < len(self.samples):
-            names = self.names
-            repeated = [name for name in self._index if names.count(name) > 1]
+            counts = Counter(self.samples.names)
+            repeated = [name for name, count in counts.items() if count > 1]
             raise InputError(f"samples need names of their own, repeated: {', '.join(repeated[:5])}")
 
     @classmethod
@@ -93,7 +94,7 @@ class Dataset(Sequence[Sample]):
     @property
     def names(self) -> list[str]:
         """Names of all samples."""
-        return [sample.name for sample in self.samples]
+        return list(self.samples.names)
 
     @property
     def splits(self) -> tuple[str, ...]:

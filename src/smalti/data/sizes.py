@@ -2,86 +2,70 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import ReadError, WriteError
+from ..errors import ReadError
 from ..io.headers import image_size
-from ..io.writing import replacing
-from ..sample import Sample
+from ..io.remembered import from_column, recall, remember, to_column
+from ..sample import SampleList
 
-_log = logging.getLogger(__name__)
-
-_Stamp = tuple[int, int]  # bytes and time of last change in ns: a file with another one is looked at again
-_Known = dict[str, tuple[_Stamp, tuple[int, ...]]]
+# Bytes and time of last change in ns, then the size: a file with other ones is looked at again.
+_Entry = tuple[int, int, tuple[int, ...]]
 
 
-def image_sizes(dataset: Path | None, samples: Sequence[Sample]) -> list[tuple[int, ...] | None]:
-    """Size of each sample's image, None where there is no image file or it cannot be read.
+def image_sizes(dataset: Path | None, samples: SampleList) -> list[tuple[int, ...] | None]:
+    """Size of each sample's image, None where there is no image or it cannot be read.
 
     What the headers said is kept in the user's cache folder for the ``dataset`` of this path.
     """
-    place = None if dataset is None else _cache_file(dataset)
-    known = {} if place is None else _load(place)
+    known = {} if dataset is None else _recalled(dataset)
     sizes: list[tuple[int, ...] | None] = []
-    seen: _Known = {}
-    changed = False
-    for sample in samples:
-        if sample.image_path is None:
-            sizes.append(sample.image.shape if sample.load_image is not None else None)
-            continue
-        path = str(sample.image_path)
+    changed: dict[str, _Entry] = {}
+    for index, path in enumerate(samples.image_files):
+        size = None
         try:
-            status = os.stat(path)  # noqa: PTH116  # many files; Path costs more than the call
-            stamp = status.st_size, status.st_mtime_ns
-            entry = known.get(path)
-            if entry is None or entry[0] != stamp:
-                entry = stamp, image_size(path)
-                changed = True
-            seen[path] = entry
-            sizes.append(entry[1])
+            if path is None:
+                sample = samples[index]
+                size = None if sample.load_image is None else sample.image.shape
+            else:
+                status = os.stat(path)  # noqa: PTH116  # many files; Path costs more than the call
+                entry = known.get(path)
+                if entry is None or entry[0] != status.st_size or entry[1] != status.st_mtime_ns:
+                    entry = status.st_size, status.st_mtime_ns, image_size(path)
+                    changed[path] = entry
+                size = entry[2]
         except (OSError, ReadError):
-            sizes.append(None)
-    if changed and place is not None:
-        _save(place, known | seen)
+            pass
+        sizes.append(size)
+    if changed and dataset is not None:
+        _remember(dataset, known | changed)
     return sizes
 
 
-def _cache_file(dataset: Path) -> Path:
-    from platformdirs import user_cache_path
-
-    digest = hashlib.sha256(str(dataset.resolve()).encode()).hexdigest()[:24]
-    return Path(os.environ.get("SMALTI_CACHE") or user_cache_path("smalti")) / "sizes" / f"{digest}.npz"
-
-
-def _load(place: Path) -> _Known:
-    try:
-        with np.load(place, allow_pickle=False) as columns:
-            paths = columns["paths"].tobytes().decode().split("\0")
-            stamps, sizes = columns["stamps"].tolist(), columns["sizes"].tolist()
-    except (OSError, ValueError, KeyError, EOFError):
+def _recalled(dataset: Path) -> dict[str, _Entry]:
+    kept = recall("sizes", dataset)
+    if not kept:
         return {}
-    return {
-        path: ((stamp[0], stamp[1]), tuple(size[size[0] == 0 :]))
-        for path, stamp, size in zip(paths, stamps, sizes, strict=False)
-    }
-
-
-def _save(place: Path, known: _Known) -> None:
-    """Pictures have a depth of 0. A cache that cannot be written costs time and nothing else."""
-    sizes = [(0,) * (3 - len(size)) + tuple(size) for _, size in known.values()]
     try:
-        with replacing(place) as part, part.open("wb") as file:
-            np.savez(
-                file,
-                paths=np.frombuffer("\0".join(known).encode(), np.uint8),
-                stamps=np.array([stamp for stamp, _ in known.values()], np.int64).reshape(-1, 2),
-                sizes=np.array(sizes, np.int64).reshape(-1, 3),
-            )
-    except WriteError as error:
-        _log.info("sizes are not remembered: %s", error)
+        paths, rows = from_column(kept["paths"]), kept["rows"].tolist()
+        shapes = {
+            row: tuple(row[row[0] == 0 :])
+            for row in map(tuple, np.unique(kept["rows"][:, 2:], axis=0).tolist())
+        }
+        return {
+            path: (size, changed_ns, shapes[depth, height, width])
+            for path, (size, changed_ns, depth, height, width) in zip(paths, rows, strict=True)
+        }
+    except (KeyError, ValueError, IndexError):
+        return {}
+
+
+def _remember(dataset: Path, known: dict[str, _Entry]) -> None:
+    """Pictures have a depth of 0."""
+    rows = [
+        (size, changed_ns, *(0,) * (3 - len(shape)), *shape) for size, changed_ns, shape in known.values()
+    ]
+    remember("sizes", dataset, {"paths": to_column(list(known)), "rows": np.array(rows, np.int64)})

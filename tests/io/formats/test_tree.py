@@ -1,5 +1,6 @@
 """A listing holds what is there, in order, and never leads outside."""
 
+import os
 
 import pytest
 
@@ -44,11 +45,43 @@ def test_a_file_is_the_focus_of_its_folder(tmp_path):
     assert tree.head("missing") == b""
 
 
-def test_entries_know_size_and_change(tmp_path):
-    filled(tmp_path, "a.png")
-    (entry,) = Tree(tmp_path).entries
-    assert entry.size == 5
-    assert entry.changed_ns == (tmp_path / "a.png").stat().st_mtime_ns
+def test_a_kept_listing_is_made_anew_when_a_folder_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMALTI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("smalti.io.formats.tree._WORTH_KEEPING", 2)
+    root = filled(tmp_path / "data", "a/1.png", "a/2.png", "b/3.png")
+    for folder in (root, root / "a", root / "b"):
+        os.utime(folder, ns=(1, 1))
+    paths = Tree(root).paths
+    assert list((tmp_path / "cache").rglob("*.npz"))
+
+    def never(root, folders):
+        raise AssertionError("listed again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("smalti.io.formats.tree._walk", never)
+        assert Tree(root).paths == paths
+    filled(root, "b/4.png")
+    assert Tree(root).paths == (*paths, "b/4.png")
+    (root / "a" / "1.png").unlink()
+    assert "a/1.png" not in Tree(root).paths
+
+
+def test_a_folder_that_has_just_changed_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMALTI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("smalti.io.formats.tree._WORTH_KEEPING", 1)
+    assert Tree(filled(tmp_path / "data", "1.png")).paths
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_damaged_cache_costs_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMALTI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("smalti.io.formats.tree._WORTH_KEEPING", 1)
+    root = filled(tmp_path / "data", "1.png")
+    os.utime(root, ns=(1, 1))
+    assert Tree(root).paths == ("1.png",)
+    for path in (tmp_path / "cache").rglob("*.npz"):
+        path.write_bytes(b"PK\x03\x04 nonsense")
+    assert Tree(root).paths == ("1.png",)
 
 
 @pytest.mark.parametrize(

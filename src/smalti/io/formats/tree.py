@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from ...errors import InputError, ReadError
+from ..remembered import from_column, recall, remember, to_column
 
 MAX_FILES = 5_000_000
 LOSS_REPORT = "smalti-loss.json"
 """What a conversion writes beside the files of the format; no part of the dataset, so it is not listed."""
 
 _HIDDEN = ("__MACOSX", LOSS_REPORT)
+_WORTH_KEEPING = 2_000  # files; fewer are listed as fast as a listing is recalled
+_SETTLED_NS = 2_000_000_000  # a folder changed just before it was listed may change again within one tick
+_DIGITS = str.maketrans("123456789", "000000000")
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file below the root of a tree: its path with ``/`` between parts, bytes, and time of last change."""
-
-    path: str
-    size: int
-    changed_ns: int
+Folders = dict[str, tuple[int, int, int]]  # path below the root -> device, inode, time of last change in ns
 
 
 class Tree:
     """The files below one folder, or one file alone, as they were when listed.
 
-    Hidden files and folders (``.git``, ``._image.png``, ``__MACOSX``) and loss reports are not listed. Links are followed, each folder
-    once, so links in a circle end. ``root`` is the folder; ``focus`` is the path of the one file that was asked for,
-    such as a COCO JSON, or None for the whole folder.
+    Hidden files and folders (``.git``, ``._image.png``, ``__MACOSX``) and loss reports are not listed. Links are
+    followed, each folder once, so links in a circle end. ``root`` is the folder; ``focus`` is the path of the one file
+    that was asked for, such as a COCO JSON, or None for the whole folder.
+
+    The listing of a large folder is kept between runs; it is made anew when any folder of it has changed.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -46,17 +47,35 @@ class Tree:
             raise ReadError(f"no file or folder {path}{where}; check the name")
 
     @cached_property
-    def entries(self) -> tuple[Entry, ...]:
-        """All files, in the order people count: ``2.png`` before ``10.png``.
-
-        For a focus these are the files beside and below it, as its images may be there.
-        """
-        return tuple(sorted(_walk(self.root), key=lambda entry: natural(entry.path)))
-
-    @cached_property
     def paths(self) -> tuple[str, ...]:
-        """Paths of all files below the root."""
-        return tuple(entry.path for entry in self.entries)
+        """Paths of all files below the root, ``/`` between parts, in the order people count.
+
+        ``2.png`` comes before ``10.png``, and the files of a folder before those of the folders in it. For a focus
+        these are the files beside and below it, as its images may be there.
+        """
+        kept = _recalled(self.root)
+        if kept is not None:
+            return kept
+        listed_ns = time.time_ns()
+        folders: Folders = {}
+        names: dict[str, list[str]] = {}
+        for folder, found in _walk(self.root, folders):
+            names[folder] = found
+        paths = tuple(
+            folder + name for folder in sorted(names, key=natural) for name in _in_order(names[folder])
+        )
+        newest = max((changed for _, _, changed in folders.values()), default=0)
+        if len(paths) >= _WORTH_KEEPING and newest < listed_ns - _SETTLED_NS:
+            remember(
+                "listings",
+                self.root,
+                {
+                    "paths": to_column(list(paths)),
+                    "folders": to_column([folder or "." for folder in folders]),
+                    "stamps": np.array(list(folders.values()), np.int64),
+                },
+            )
+        return paths
 
     @cached_property
     def path_set(self) -> frozenset[str]:
@@ -103,28 +122,55 @@ def natural(name: str) -> tuple[object, ...]:
     )
 
 
-def _walk(root: Path) -> Iterator[Entry]:
+def _in_order(names: list[str]) -> list[str]:
+    """Names in natural order; where all have their digits in the same places, that is the order of letters."""
+    if len({name.translate(_DIGITS) for name in names}) <= 1:
+        return sorted(names)
+    return sorted(names, key=natural)
+
+
+def _walk(root: Path, folders: Folders) -> Iterator[tuple[str, list[str]]]:
+    """Each folder below ``root`` that has files, with their names; fills ``folders`` with what was listed."""
     waiting = [("", str(root))]
     seen = set()
     count = 0
     while waiting:
         prefix, folder = waiting.pop()
+        names = []
         try:
             status = os.stat(folder)  # noqa: PTH116  # many folders; Path costs more than the call
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
+            folders[prefix] = status.st_dev, status.st_ino, status.st_mtime_ns
             with os.scandir(folder) as found:
                 for each in found:
-                    if each.name.startswith(".") or each.name in _HIDDEN:
+                    name = each.name
+                    if name[0] == "." or name in _HIDDEN:
                         continue
-                    if each.is_dir():
-                        waiting.append((f"{prefix}{each.name}/", each.path))
-                    elif each.is_file():
-                        status = each.stat()
-                        count += 1
-                        yield Entry(prefix + each.name, status.st_size, status.st_mtime_ns)
+                    if each.is_file():
+                        names.append(name)
+                    elif each.is_dir():
+                        waiting.append((f"{prefix}{name}/", each.path))
         except OSError as error:
             raise ReadError(f"{folder} cannot be listed: {error.strerror or error}") from error
+        count += len(names)
         if count > MAX_FILES:
             raise InputError(f"{root} holds more than {MAX_FILES} files; name the dataset's own folder")
+        if names:
+            yield prefix, names
+
+
+def _recalled(root: Path) -> tuple[str, ...] | None:
+    """The kept listing of ``root`` if none of its folders has changed since."""
+    kept = recall("listings", root)
+    if not kept:
+        return None
+    try:
+        for folder, stamp in zip(from_column(kept["folders"]), kept["stamps"].tolist(), strict=True):
+            status = (root / folder).stat()
+            if [status.st_dev, status.st_ino, status.st_mtime_ns] != stamp:
+                return None
+        return tuple(from_column(kept["paths"]))
+    except (OSError, KeyError, ValueError):
+        return None
