@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def recall(kind: str, path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(_place(kind, path), allow_pickle=False) as columns:
             return {name: columns[name] for name in columns.files}
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return {}
 
 

@@ -24,9 +24,13 @@ class Cells(SceneKind):
     classes = colored(("nucleus", True, (86, 180, 233)), ("background", False, (64, 64, 72)))
 
     size_hw: tuple[int, int] = Field((256, 256), description="Height and width of the image in pixels.")
-    spacing_um: float = Field(0.5, gt=0, le=10, description="Distance between neighbouring pixels in micrometres.")
+    spacing_um: float = Field(
+        0.5, gt=0, le=10, description="Distance between neighbouring pixels in micrometres."
+    )
     diameter_um: float = Field(11.0, gt=0, le=1000, description="Mean diameter of a nucleus in micrometres.")
-    density: float = Field(0.5, ge=0, le=1, description="How crowded the culture is, from empty to confluent.")
+    density: float = Field(
+        0.5, ge=0, le=1, description="How crowded the culture is, from empty to confluent."
+    )
     bit_depth: Literal[8, 16] = Field(8, description="Bits of a pixel; 16 keeps a camera's twelve.")
 
     @field_validator("size_hw")
@@ -41,7 +45,9 @@ class Cells(SceneKind):
         canvas = Canvas.of(self.size_hw)
         kept = [0]
         for number, found in enumerate(boxes_of(labels), 1):
-            visible = None if found is None else canvas.claim(NUCLEUS, labels[found] == number, found, min_px=12)
+            visible = (
+                None if found is None else canvas.claim(NUCLEUS, labels[found] == number, found, min_px=12)
+            )
             kept.append(0 if visible is None else len(canvas.class_ids))
         light = _glow(rng, canvas.labels, nearness, len(canvas.class_ids), radius_px)
         canvas.claim(BACKGROUND, canvas.labels == 0, stuff=True)
@@ -103,7 +109,9 @@ def lay_nuclei(
     return labels, nearness
 
 
-def _roundish(rng: np.random.Generator, shape: tuple[int, ...], y: float, x: float, radius: float) -> np.ndarray:
+def _roundish(
+    rng: np.random.Generator, shape: tuple[int, ...], y: float, x: float, radius: float
+) -> np.ndarray:
     """Depth (h, w) float32 inside a turned, waved ellipse around y, x: 1 in the middle, 0 outside."""
     long = rng.uniform(1.0, 1.35) ** 0.5
     turn = rng.uniform(0, np.pi)
@@ -121,7 +129,9 @@ def _glow(
 ) -> np.ndarray:
     """Light (H, W) float32 of the stain: every nucleus of its own brightness and grain, some of them blurred."""
     size_hw = labels.shape
-    brightness = np.concatenate([[0], np.clip(rng.lognormal(-0.35, 0.45, count), 0.16, 2.2)]).astype(np.float32)
+    brightness = np.concatenate([[0], np.clip(rng.lognormal(-0.35, 0.45, count), 0.16, 2.2)]).astype(
+        np.float32
+    )
     dividing = rng.random(count + 1) < 0.04
     brightness[dividing] *= 1.8
     brightness[0] = 0

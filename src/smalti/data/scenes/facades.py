@@ -15,7 +15,15 @@ _WALLS = (
     (168, 94, 74), (146, 78, 64), (190, 120, 92), (206, 190, 160), (222, 214, 200), (226, 204, 150), (214, 178, 160),
     (176, 186, 190), (150, 150, 148), (196, 196, 190), (120, 110, 104), (186, 170, 150), (160, 176, 160),
 )  # fmt: skip
-_SHOPS = ((60, 66, 80), (96, 40, 40), (40, 80, 64), (190, 160, 60), (50, 90, 140), (150, 150, 150), (30, 30, 34))
+_SHOPS = (
+    (60, 66, 80),
+    (96, 40, 40),
+    (40, 80, 64),
+    (190, 160, 60),
+    (50, 90, 140),
+    (150, 150, 150),
+    (30, 30, 34),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +89,12 @@ def roof_line(blocks: list[Block], z: np.ndarray) -> np.ndarray:
 
 
 def _surface(
-    view: View, block: Block, along: np.ndarray, up: np.ndarray, wide: np.ndarray | float, tall: np.ndarray | float
+    view: View,
+    block: Block,
+    along: np.ndarray,
+    up: np.ndarray,
+    wide: np.ndarray | float,
+    tall: np.ndarray | float,
 ) -> np.ndarray:
     """Share of light (h, w, 3) that a wall gives back, windows and shops on it.
 

@@ -22,7 +22,9 @@ _LEAVES = ((70, 104, 44), (54, 88, 40), (92, 122, 52), (60, 96, 64), (110, 118, 
 RUBBER, GLASS = linear((30, 30, 32)), 0.05
 
 
-def _box(x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], inset: tuple[float, ...]) -> np.ndarray:
+def _box(
+    x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], inset: tuple[float, ...]
+) -> np.ndarray:
     """Corners (2, 2, 2, 3) of a block, by right, up and ahead; its top is drawn in by (sides, near, far)."""
     corners = np.zeros((2, 2, 2, 3))
     for i in range(2):
@@ -34,9 +36,7 @@ def _box(x: tuple[float, float], y: tuple[float, float], z: tuple[float, float],
     return corners
 
 
-def _faces(
-    raster: Raster, view: View, corners: np.ndarray, lights: dict[str, np.ndarray]
-) -> None:
+def _faces(raster: Raster, view: View, corners: np.ndarray, lights: dict[str, np.ndarray]) -> None:
     """Fill the sides of a block that the camera sees: ``top``, ``side`` and ``near``."""
     flat = view.project(corners)
     left, right = corners[0, 0, 0, 0], corners[1, 0, 0, 0]
@@ -66,7 +66,9 @@ def _body_lights(view: View, paint: np.ndarray, x: float) -> dict[str, np.ndarra
     }
 
 
-def _wheels(raster: Raster, view: View, x: tuple[float, float], z: tuple[float, float], radius: float) -> None:
+def _wheels(
+    raster: Raster, view: View, x: tuple[float, float], z: tuple[float, float], radius: float
+) -> None:
     """Round wheels on the side that is seen, and the treads of the nearer axle."""
     for low, high in ((x[0], x[0] + 0.22), (x[1] - 0.22, x[1])):
         points = np.array([(u, v, z[0] + 0.1) for u, v in ((low, 0), (high, 0), (high, 0.4), (low, 0.4))])
@@ -95,7 +97,10 @@ def car(rng: np.random.Generator, view: View, x: float, z: float, oncoming: bool
 
     body = _box(sides, (0.2, waist), ends, (0.06, 0.05, 0.05))
     cabin = _box(
-        (sides[0] + 0.07, sides[1] - 0.07), (waist - 0.02, height), (z + before, z + length - behind), (0.16, 0.4, 0.4)
+        (sides[0] + 0.07, sides[1] - 0.07),
+        (waist - 0.02, height),
+        (z + before, z + length - behind),
+        (0.16, 0.4, 0.4),
     )
     ground = _box(sides, (0.0, 0.2), ends, (0, 0, 0))
     raster = Raster.around(view, view.project(np.concatenate([body, cabin, ground])).reshape(-1, 2))
@@ -161,7 +166,9 @@ def truck(rng: np.random.Generator, view: View, x: float, z: float, oncoming: bo
     _faces(raster, view, body, lights)
     glass = view.skylight * (GLASS + rng.uniform(0.02, 0.12))
     if bus or oncoming:
-        _quad(raster, view, (sides[0] + 0.15, sides[1] - 0.15), (1.35, min(2.5, height - 0.3)), z + 0.03, glass)
+        _quad(
+            raster, view, (sides[0] + 0.15, sides[1] - 0.15), (1.35, min(2.5, height - 0.3)), z + 0.03, glass
+        )
     else:
         for edge in (x - 0.03, sides[0] + 0.05, sides[1] - 0.1):
             _quad(raster, view, (edge, edge + 0.05), (0.5, height - 0.1), z, lights["near"] * 0.6)
@@ -170,7 +177,14 @@ def truck(rng: np.random.Generator, view: View, x: float, z: float, oncoming: bo
         count = int(length / 1.3)
         for number in range(count):
             low, high = (z + length * (number + share) / count for share in (0.1, 0.9))
-            pane = np.array([(plane, 1.4, low), (plane, 1.4, high), (plane, height - 0.5, high), (plane, height - 0.5, low)])
+            pane = np.array(
+                [
+                    (plane, 1.4, low),
+                    (plane, 1.4, high),
+                    (plane, height - 0.5, high),
+                    (plane, height - 0.5, low),
+                ]
+            )
             raster.polygon(view.project(pane), glass * 0.8, grow=False)
     lamp = np.float32([1.0, 0.98, 0.9]) if oncoming else np.float32([0.55, 0.02, 0.02])
     for edge in (sides[0] + 0.1, sides[1] - 0.4):
@@ -203,12 +217,23 @@ def person(rng: np.random.Generator, view: View, x: float, z: float) -> Raster |
         knee = at(sign * stride * 0.75, 0.47)
         raster.limb(at(sign * 0.06, 0.92), knee, 0.17 * scale, trousers * dim)
         raster.limb(knee, at(sign * stride, 0.05), 0.13 * scale, trousers * dim)
-        raster.limb(at(sign * stride - 0.07, 0.04), at(sign * stride + 0.11, 0.04), 0.09 * scale, RUBBER * light)
+        raster.limb(
+            at(sign * stride - 0.07, 0.04), at(sign * stride + 0.11, 0.04), 0.09 * scale, RUBBER * light
+        )
     raster.limb(at(0.16 * broad, 1.38), at(0.2 * broad + stride * 0.6, 0.9), 0.11 * scale, top * 0.8)
     shoulder, waist = 0.2 * broad, 0.15 * broad
     coat = 0.55 if rng.random() < 0.25 else 0.85
     raster.polygon(
-        np.array([at(-shoulder, 1.42), at(-0.07, 1.5), at(0.07, 1.5), at(shoulder, 1.42), at(waist * 1.1, coat), at(-waist * 1.1, coat)]),
+        np.array(
+            [
+                at(-shoulder, 1.42),
+                at(-0.07, 1.5),
+                at(0.07, 1.5),
+                at(shoulder, 1.42),
+                at(waist * 1.1, coat),
+                at(-waist * 1.1, coat),
+            ]
+        ),
         top,
     )
     if rng.random() < 0.3:
@@ -228,7 +253,10 @@ def tree(rng: np.random.Generator, view: View, x: float, z: float, shrub: bool =
     scale = view.focal_px / z
     foot = view.project(np.array([x, 0.0, z]))
     reach = np.array(
-        [(foot[0] - 1.4 * crown * scale, foot[1] - (middle_y + 1.5 * crown) * scale), (foot[0] + 1.4 * crown * scale, foot[1])]
+        [
+            (foot[0] - 1.4 * crown * scale, foot[1] - (middle_y + 1.5 * crown) * scale),
+            (foot[0] + 1.4 * crown * scale, foot[1]),
+        ]
     )
     raster = Raster.around(view, reach)
     if raster is None:
@@ -247,7 +275,11 @@ def tree(rng: np.random.Generator, view: View, x: float, z: float, shrub: bool =
     sun = view.sun / max(1e-6, float(np.linalg.norm(view.sun[:2])))
     for _ in range(7 if shrub else 11):
         angle, away = rng.uniform(0, 2 * np.pi), crown * 0.62 * rng.uniform(0, 1) ** 0.5
-        cy, cx, radius = away * np.sin(angle) * (0.6 if shrub else 1.0), away * np.cos(angle), crown * rng.uniform(0.32, 0.52)
+        cy, cx, radius = (
+            away * np.sin(angle) * (0.6 if shrub else 1.0),
+            away * np.cos(angle),
+            crown * rng.uniform(0.32, 0.52),
+        )
         inside = radius - np.sqrt((v - cy) ** 2 + (u - cx) ** 2)
         toward = ((v - cy) * sun[1] + (u - cx) * sun[0]) / radius
         higher = inside > bulge
@@ -281,7 +313,9 @@ def lamp_post(rng: np.random.Generator, view: View, x: float, z: float) -> Raste
     return raster
 
 
-def road_sign(rng: np.random.Generator, view: View, x: float, z: float) -> tuple[Raster | None, Raster | None]:
+def road_sign(
+    rng: np.random.Generator, view: View, x: float, z: float
+) -> tuple[Raster | None, Raster | None]:
     """The plate of a traffic sign, and its pole."""
     height, radius = rng.uniform(2.2, 2.7), rng.uniform(0.3, 0.42)
     points = view.project(np.array([(x, 0, z), (x, height, z), (x, height + 2 * radius, z)]))
@@ -290,17 +324,23 @@ def road_sign(rng: np.random.Generator, view: View, x: float, z: float) -> tuple
     scale = view.focal_px / z
     light = view.lit((0, 0, -1)) + 0.25 * view.skylight
     if pole is not None:
-        pole.limb(points[0], points[2], max(1.0, 0.08 * scale), linear((140, 140, 138)) * view.lit((0, 0, -1)))
+        pole.limb(
+            points[0], points[2], max(1.0, 0.08 * scale), linear((140, 140, 138)) * view.lit((0, 0, -1))
+        )
     if plate is not None:
         middle, reach = (points[1] + points[2]) / 2, radius * scale
-        red, blue, white, yellow = (linear(c) for c in ((190, 24, 30), (20, 70, 160), (236, 236, 232), (240, 190, 30)))
+        red, blue, white, yellow = (
+            linear(c) for c in ((190, 24, 30), (20, 70, 160), (236, 236, 232), (240, 190, 30))
+        )
         shape = rng.integers(4)
         if shape == 0:
             plate.ellipse(tuple(middle), (reach, reach), red * light)
             plate.ellipse(tuple(middle), (reach * 0.72, reach * 0.72), white * light, grow=False)
         elif shape == 1:
             plate.ellipse(tuple(middle), (reach, reach), blue * light)
-            plate.limb(middle - (0, reach * 0.6), middle + (0, reach * 0.6), max(0.8, reach * 0.3), white * light)
+            plate.limb(
+                middle - (0, reach * 0.6), middle + (0, reach * 0.6), max(0.8, reach * 0.3), white * light
+            )
         else:
             corners = 3 if shape == 2 else 4
             angles = np.arange(corners) * 2 * np.pi / corners - np.pi / 2

@@ -115,7 +115,9 @@ class SceneKind(Parameters):
         """The classes a truth for ``task`` uses."""
         if task not in get_args(Task):
             raise InputError(f"task must be {', '.join(get_args(Task))}, got {task!r}")
-        return ClassSet(entry for entry in self.classes if entry.thing) if task == "instance" else self.classes
+        return (
+            ClassSet(entry for entry in self.classes if entry.thing) if task == "instance" else self.classes
+        )
 
     def sample(
         self, index: int, seed: int, *, task: Task = "panoptic", splits: Sequence[float] = DEFAULT_SPLITS

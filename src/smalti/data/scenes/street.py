@@ -38,7 +38,9 @@ class Street(SceneKind):
     """A city street, different in width, buildings, traffic, weather and time of day in every scene."""
 
     name: ClassVar[str] = "street"
-    title: ClassVar[str] = "a city street in perspective: cars, trucks and people among road, buildings and sky"
+    title: ClassVar[str] = (
+        "a city street in perspective: cars, trucks and people among road, buildings and sky"
+    )
     classes = colored(
         ("road", False, (112, 92, 124)),
         ("pavement", False, (220, 120, 190)),
@@ -73,7 +75,9 @@ class Street(SceneKind):
         light = np.zeros((*self.size_hw, 3), np.float32)
 
         standers = _populate(rng, layout, self.max_vehicles, self.max_people, self.greenery)
-        shown = [one for one in sorted(standers, key=lambda one: one.z) if _stand(rng, view, canvas, light, one)]
+        shown = [
+            one for one in sorted(standers, key=lambda one: one.z) if _stand(rng, view, canvas, light, one)
+        ]
         _draw_sides(rng, view, layout, blocks, self.greenery, canvas, light)
         shadow = _shadows(view, shown)
         for class_id, mask in draw_ground(rng, view, layout, blocks, shadow, canvas.labels == 0, light):
@@ -99,7 +103,9 @@ def _look(rng: np.random.Generator, size_hw: tuple[int, int]) -> View:
     weather = rng.choice(3, p=[0.5, 0.3, 0.2])
     azimuth = rng.uniform(0, 2 * np.pi)
     elevation = np.deg2rad((rng.uniform(28, 62), 60.0, rng.uniform(10, 20))[weather])
-    sun = np.array([np.cos(elevation) * np.sin(azimuth), np.sin(elevation), np.cos(elevation) * np.cos(azimuth)])
+    sun = np.array(
+        [np.cos(elevation) * np.sin(azimuth), np.sin(elevation), np.cos(elevation) * np.cos(azimuth)]
+    )
     sunlight = ((1.9, 1.75, 1.5), (0.12, 0.12, 0.12), (1.9, 1.2, 0.65))[weather]
     skylight = ((0.5, 0.58, 0.72), (0.9, 0.93, 0.98), (0.5, 0.5, 0.62))[weather]
     haze = ((0.62, 0.7, 0.8), (0.72, 0.74, 0.77), (0.85, 0.66, 0.5))[weather]
@@ -174,7 +180,9 @@ def _populate(
             x = rng.uniform(*sorted((layout.road[side], layout.pavement[side])))
         z = 4.5 + rng.exponential(9)
         for near in range(int(rng.integers(1, 3))):
-            standers.append(Stander(PERSON, x + near * rng.uniform(0.5, 0.7), z + near * 0.3, (0.5, 1.7, 0.4)))
+            standers.append(
+                Stander(PERSON, x + near * rng.uniform(0.5, 0.7), z + near * 0.3, (0.5, 1.7, 0.4))
+            )
     standers = [one for one in standers if one.class_id != PERSON or one.z < 45]
     people = [one for one in standers if one.class_id == PERSON][:max_people]
     standers = [one for one in standers if one.class_id != PERSON] + people
@@ -216,7 +224,11 @@ def _stand(rng: np.random.Generator, view: View, canvas: Canvas, light: np.ndarr
         if raster is None:
             continue
         visible = canvas.claim(
-            class_id, raster.mask.view(bool), raster.place, stuff=not thing, min_px=MIN_THING_PX if thing else 2
+            class_id,
+            raster.mask.view(bool),
+            raster.place,
+            stuff=not thing,
+            min_px=MIN_THING_PX if thing else 2,
         )
         if visible is not None:
             light[raster.place][visible] = view.through_air(raster.light[visible], one.z + one.size[2] / 2)
@@ -257,7 +269,9 @@ def _draw_sides(
                     light[place][visible] = shaded[visible]
 
 
-def _put(canvas: Canvas, light: np.ndarray, class_id: int, raster: Raster | None, view: View, z: float) -> None:
+def _put(
+    canvas: Canvas, light: np.ndarray, class_id: int, raster: Raster | None, view: View, z: float
+) -> None:
     if raster is None:
         return
     visible = canvas.claim(class_id, raster.mask.view(bool), raster.place, stuff=True)
@@ -284,7 +298,9 @@ def _shadows(view: View, shown: list[Stander]) -> np.ndarray:
             if plane == 1 and one.class_id in (VEGETATION, POLE, SIGN):
                 continue
             ground = np.maximum(ground, (-1e6, 0, 0.8))
-            hull = cv2.convexHull(np.round(view.project(ground) * 2**shift).astype(np.int32).reshape(-1, 1, 2))
+            hull = cv2.convexHull(
+                np.round(view.project(ground) * 2**shift).astype(np.int32).reshape(-1, 1, 2)
+            )
             strength = (0.75 if one.class_id == VEGETATION else 1.0) if plane == 0 else 0.75
             layer = np.zeros(view.size_hw, np.float32)
             cv2.fillConvexPoly(layer, hull, strength, cv2.LINE_8, shift)

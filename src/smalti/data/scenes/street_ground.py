@@ -45,14 +45,16 @@ def draw_ground(
     rows = np.arange(first, height, dtype=np.float32)
     z = view.focal_px * view.height_m / (rows - view.horizon_y)
     per_px = z / np.float32(view.focal_px)  # metres across a pixel
-    deep = (z**2 / np.float32(view.focal_px * view.height_m))[:, None]  # metres a pixel spans along the street
+    deep = (z**2 / np.float32(view.focal_px * view.height_m))[
+        :, None
+    ]  # metres a pixel spans along the street
     x = (np.arange(width, dtype=np.float32) - np.float32(view.middle_x))[None] * per_px[:, None]
     z, per_px = z[:, None], per_px[:, None]
 
     road = (x > layout.road[0]) & (x < layout.road[1])
     paved = (x > layout.pavement[0]) & (x < layout.pavement[1]) & ~road
     rough = fractal(rng, (256, 256), 16, octaves=5, gain=0.75)
-    grit = _sampled(rough, x * 24, z * 24) * np.exp(-deep * 3) + 0.6 * _sampled(rough, x * 2, z * 2)
+    grit = _sampled(rough, x * 24, z * 24) * np.exp(-deep * 3) + 0.6 * _sampled(rough, x * 4, z * 4)
 
     albedo = np.empty((*x.shape, 3), np.float32)
     albedo[:] = _grass(rng, grit)
@@ -68,7 +70,9 @@ def draw_ground(
         if view.sun[0] * line > 1e-3:
             reach = (line - x) / np.float32(view.sun[0])
             roofs = roof_line(side, z + reach * np.float32(view.sun[2]))
-            lit *= np.where(reach > 0, np.clip((reach * np.float32(view.sun[1]) - roofs) / 0.4 + 0.5, 0, 1), 1)
+            lit *= np.where(
+                reach > 0, np.clip((reach * np.float32(view.sun[1]) - roofs) / 0.4 + 0.5, 0, 1), 1
+            )
     lit = cv2.GaussianBlur(lit, (0, 0), 0.7) * (1 - shadow[0, first:])
     sunlit = view.sunlight * np.float32(max(0.0, view.sun[1]))
     arriving = view.ambient(1.0) * (1 - shadow[1, first:])[..., None] + sunlit * lit[..., None]
@@ -83,8 +87,9 @@ def draw_ground(
 
 
 def _sampled(texture: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """A texture that repeats, at every u, v (which broadcast)."""
-    return texture[np.floor(v).astype(np.int32) & 255, np.floor(u).astype(np.int32) & 255]
+    """A texture, mirrored for ever, between its values at every u, v (which broadcast)."""
+    u, v = np.broadcast_arrays(np.float32(u), np.float32(v))
+    return cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
 def _band(x: np.ndarray, per_px: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -98,7 +103,12 @@ def _grass(rng: np.random.Generator, grit: np.ndarray) -> np.ndarray:
 
 
 def _slabs(
-    rng: np.random.Generator, x: np.ndarray, z: np.ndarray, per_px: np.ndarray, deep: np.ndarray, grit: np.ndarray
+    rng: np.random.Generator,
+    x: np.ndarray,
+    z: np.ndarray,
+    per_px: np.ndarray,
+    deep: np.ndarray,
+    grit: np.ndarray,
 ) -> np.ndarray:
     """Pavement of slabs with joints."""
     color = linear(((150, 146, 140), (164, 154, 142), (140, 140, 142), (170, 150, 136))[rng.integers(4)])
@@ -146,7 +156,9 @@ def _road(
         if layout.parking[place]:
             inner = edge + (2.1 if place == 0 else -2.1)
             line = _band(x, per_px, inner - 0.05, inner + 0.05)
-            bays = _band(x, per_px, *sorted((edge, inner))) * coverage(z / 5.8 + start, deep / 5.8, 0, 0.1 / 5.8)
+            bays = _band(x, per_px, *sorted((edge, inner))) * coverage(
+                z / 5.8 + start, deep / 5.8, 0, 0.1 / 5.8
+            )
             line = np.maximum(line, bays)
         elif rng.random() < 0.5:
             inner = edge + (0.35 if place == 0 else -0.35)
@@ -157,7 +169,9 @@ def _road(
     if rng.random() < 0.35:  # a crossing, and the line where one stops
         near = rng.uniform(6, 26)
         stripes = coverage(x / 1.0, per_px / 1.0, 0.25, 0.75) * _band(z, deep, near, near + 3.2)
-        stop = _band(z, deep, near - 1.6, near - 1.2) * _band(x, per_px, *sorted((layout.centre, layout.centre + layout.side * layout.lane)))
+        stop = _band(z, deep, near - 1.6, near - 1.2) * _band(
+            x, per_px, *sorted((layout.centre, layout.centre + layout.side * layout.lane))
+        )
         surface = surface + (white - surface) * (np.maximum(stripes, stop) * worn)[..., None]
     return surface
 

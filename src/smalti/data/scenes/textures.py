@@ -8,10 +8,14 @@ import cv2
 import numpy as np
 
 
-_GRAIN = 8.0  # the coarsest grain made directly: OpenCV interpolates in 32nds of a cell, which would show as steps
+_GRAIN = (
+    8.0  # the coarsest grain made directly: OpenCV interpolates in 32nds of a cell, which would show as steps
+)
 
 
-def noise(rng: np.random.Generator, size_hw: Sequence[int], grain_px: float | tuple[float, float]) -> np.ndarray:
+def noise(
+    rng: np.random.Generator, size_hw: Sequence[int], grain_px: float | tuple[float, float]
+) -> np.ndarray:
     """Smooth noise (H, W) float32 about 0 with a deviation near 1, whose bumps are ``grain_px`` (y, x) apart.
 
     Random numbers on a coarse grid, joined by cubic interpolation ("value noise").

@@ -117,3 +117,14 @@ def read_classes(
         for number, name in enumerate(new, first)
     )
     return ClassSet([*known, *added])
+
+
+def picture_truths(sample: Sample, title: str) -> tuple[Segmentation, ...]:
+    """The truths of a sample, none where it has no annotation. Raises ``InputError`` for those of a volume."""
+    truths = sample.truths if sample.annotated else ()
+    for truth in truths:
+        if truth.ndim != 2:
+            raise InputError(
+                f"{sample.name} is a volume of {truth.shape} and {title} holds pictures; write smalti or nifti"
+            )
+    return truths
