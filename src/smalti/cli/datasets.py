@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
     from ..service.datasets import Opening
 
 commands = typer.Typer()
+
+
+class Task(StrEnum):
+    """What a segmentation says: classes, objects, or both."""
+
+    panoptic = "panoptic"
+    semantic = "semantic"
+    instance = "instance"
+
+
 
 Source = Annotated[
     Path, typer.Argument(help="Folder of a dataset, or a file that lists it such as a COCO JSON.")
@@ -138,3 +149,27 @@ def convert_command(
     _echo_problems([str(problem) for problem in dataset.problems])
     typer.echo("\n".join(report.lines()))
     typer.echo(f"written: {destination}")
+
+
+@commands.command("scenes")
+def scenes_command(
+    out: Annotated[Path, typer.Option(help="New folder to write into.")],
+    kind: Annotated[
+        str, typer.Option(help="street, cells, defects, crop-rows, moving (video) or volume (3-D).")
+    ] = "street",
+    task: Annotated[Task, typer.Option(help="What the truth says.")] = Task.panoptic,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many scenes.")] = 100,
+    seed: Annotated[int, typer.Option(help="Another seed, other scenes; the same seed, the same.")] = 0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter of the kind, name=value; repeatable.")
+    ] = None,
+    to: Annotated[str, typer.Option(help="Format to write; see: smalti formats.")] = "smalti",
+) -> None:
+    """Make up scenes with exact truth, to try things on or for a first fit."""
+    from ..segmenter import parse_settings
+    from ..service.datasets import write_scenes
+
+    report = write_scenes(out, kind, n, seed, task.value, to, parse_settings(settings or []))
+    if report:
+        typer.echo("\n".join(report.lines()))
+    typer.echo(f"{n} {kind} scenes written: {out}")

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..data.dataset import Dataset
 from ..io.formats.loss import LossReport
+
+Task = Literal["panoptic", "semantic", "instance"]
 
 
 @dataclass(frozen=True)
@@ -64,3 +66,19 @@ def convert(
     """
     dataset = open_dataset(source, opening)
     return dataset, dataset.write(destination, to, strict=strict, **(options or {}))
+
+
+def write_scenes(
+    out: Path,
+    kind: str,
+    n: int,
+    seed: int = 0,
+    task: Task = "panoptic",
+    format: str = "smalti",
+    parameters: Mapping[str, Any] | None = None,
+) -> LossReport:
+    """Write ``n`` made-up scenes with their truth into a new folder; gives what the format could not hold."""
+    from ..data.scenes import scene_classes, scenes
+
+    made = scenes(kind, n, seed, task=task, **(parameters or {}))
+    return Dataset(made, scene_classes(kind, task)).write(out, format)

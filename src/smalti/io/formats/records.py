@@ -14,9 +14,12 @@ import numpy as np
 
 from ...classes import Class, ClassSet, segment_colors
 from ...errors import InputError, ReadError
+from ...geometry import UNKNOWN, Geometry
 from ...provenance import UNKNOWN_ORIGIN, Provenance
 from ...sample import Sample
 from ...segmentation import Segmentation
+from .. import read
+from ..headers import image_size
 from ..writing import replacing
 from .tree import Tree
 
@@ -128,3 +131,11 @@ def picture_truths(sample: Sample, title: str) -> tuple[Segmentation, ...]:
                 f"{sample.name} is a volume of {truth.shape} and {title} holds pictures; write smalti or nifti"
             )
     return truths
+
+
+def extent(path: Path) -> tuple[tuple[int, ...], Geometry]:
+    """Size and spacing of an image file; for PNG and JPEG, which keep no spacing, from the header alone."""
+    if path.suffix.lower() in (".tif", ".tiff"):
+        image = read(path)
+        return image.shape, image.geometry
+    return image_size(path), UNKNOWN
