@@ -12,18 +12,21 @@ from ..io.headers import image_size
 from ..io.remembered import from_column, recall, remember, to_column
 from ..sample import SampleList
 
-# Bytes and time of last change in ns, then the size: a file with other ones is looked at again.
-_Entry = tuple[int, int, tuple[int, ...]]
+Size = tuple[int, ...]
+
+# Bytes and time of last change in ns of each file, and its size: a file with other ones is looked at again.
+_Known = tuple[dict[str, int], list[list[int]], list[Size]]
+_NOTHING: _Known = {}, [], []
 
 
-def image_sizes(dataset: Path | None, samples: SampleList) -> list[tuple[int, ...] | None]:
+def image_sizes(dataset: Path | None, samples: SampleList) -> list[Size | None]:
     """Size of each sample's image, None where there is no image or it cannot be read.
 
     What the headers said is kept in the user's cache folder for the ``dataset`` of this path.
     """
-    known = {} if dataset is None else _recalled(dataset)
-    sizes: list[tuple[int, ...] | None] = []
-    changed: dict[str, _Entry] = {}
+    rows, stamps, shapes = _NOTHING if dataset is None else _recalled(dataset)
+    sizes: list[Size | None] = []
+    changed: dict[str, tuple[list[int], Size]] = {}
     for index, path in enumerate(samples.image_files):
         size = None
         try:
@@ -32,40 +35,43 @@ def image_sizes(dataset: Path | None, samples: SampleList) -> list[tuple[int, ..
                 size = None if sample.load_image is None else sample.image.shape
             else:
                 status = os.stat(path)  # noqa: PTH116  # many files; Path costs more than the call
-                entry = known.get(path)
-                if entry is None or entry[0] != status.st_size or entry[1] != status.st_mtime_ns:
-                    entry = status.st_size, status.st_mtime_ns, image_size(path)
-                    changed[path] = entry
-                size = entry[2]
+                stamp = [status.st_size, status.st_mtime_ns]
+                row = rows.get(path)
+                if row is not None and stamps[row] == stamp:
+                    size = shapes[row]
+                else:
+                    size = image_size(path)
+                    changed[path] = stamp, size
         except (OSError, ReadError):
             pass
         sizes.append(size)
     if changed and dataset is not None:
-        _remember(dataset, known | changed)
+        kept = {path: (stamps[row], shapes[row]) for path, row in rows.items()}
+        _remember(dataset, kept | changed)
     return sizes
 
 
-def _recalled(dataset: Path) -> dict[str, _Entry]:
+def _recalled(dataset: Path) -> _Known:
     kept = recall("sizes", dataset)
-    if not kept:
-        return {}
     try:
-        paths, rows = from_column(kept["paths"]), kept["rows"].tolist()
-        shapes = {
-            row: tuple(row[row[0] == 0 :])
-            for row in map(tuple, np.unique(kept["rows"][:, 2:], axis=0).tolist())
-        }
-        return {
-            path: (size, changed_ns, shapes[depth, height, width])
-            for path, (size, changed_ns, depth, height, width) in zip(paths, rows, strict=True)
-        }
-    except (KeyError, ValueError, IndexError):
-        return {}
+        paths, stamps, shapes = from_column(kept["paths"]), kept["stamps"].tolist(), kept["shapes"].tolist()
+        if not len(paths) == len(stamps) == len(shapes):
+            return _NOTHING
+        return dict(zip(paths, range(len(paths)), strict=True)), stamps, [_size(shape) for shape in shapes]
+    except (KeyError, ValueError, UnicodeDecodeError):
+        return _NOTHING
 
 
-def _remember(dataset: Path, known: dict[str, _Entry]) -> None:
-    """Pictures have a depth of 0."""
-    rows = [
-        (size, changed_ns, *(0,) * (3 - len(shape)), *shape) for size, changed_ns, shape in known.values()
-    ]
-    remember("sizes", dataset, {"paths": to_column(list(known)), "rows": np.array(rows, np.int64)})
+def _size(shape: list[int]) -> Size:
+    """Pictures are kept with a depth of 0."""
+    return (shape[1], shape[2]) if shape[0] == 0 else tuple(shape)
+
+
+def _remember(dataset: Path, known: dict[str, tuple[list[int], Size]]) -> None:
+    shapes = [(0, *size) if len(size) == 2 else size for _, size in known.values()]
+    columns = {
+        "paths": to_column(list(known)),
+        "stamps": np.array([stamp for stamp, _ in known.values()], np.int64),
+        "shapes": np.array(shapes, np.int64),
+    }
+    remember("sizes", dataset, columns)

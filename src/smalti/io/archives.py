@@ -88,7 +88,7 @@ class Archive:
             NotImplementedError,
             RuntimeError,
         ) as error:
-            raise ReadError(f"{what} is damaged: {error or 'it ends too early'}") from error
+            raise ReadError(f"{what} is damaged: {str(error) or 'it ends too early'}") from error
         if len(content) != member.size or rest:
             raise ReadError(f"{what} declares {member.size} bytes and holds {len(content) + len(rest)}")
         return content

@@ -3,8 +3,8 @@
 The layout is that of ``ij.io.RoiDecoder`` (ImageJ 1.53t, big-endian): a header of 64 bytes, coordinates as shorts that
 count from the top left of the bounds or as floats, a second header with position, name, group and properties.
 
-Coordinates name pixel corners. ImageJ fills outlines by the even-odd rule and takes the pixels whose centre is inside; a
-centre exactly on an edge belongs to the side of *smaller* x (of smaller y on a horizontal edge), the other way round
+Coordinates name pixel corners. ImageJ fills outlines by the even-odd rule and takes the pixels whose centre is inside;
+a centre exactly on an edge belongs to the side of *smaller* x (of smaller y on a horizontal edge), the other way round
 than ``masks.fill_polygons``. An oval takes the centres inside its ellipse or on it. Both as its own ``getMask`` does,
 bit for bit on the outlines tried (``tests/io/formats/test_imagej.py``).
 """
@@ -188,7 +188,8 @@ def _second_header(content: bytes, offset: int, version: int) -> _Extra:
     if version >= 228 and offset + 36 <= len(content):
         group = content[offset + 30]
     if version >= 224 and offset + 48 <= len(content):
-        properties = _text(content, *struct.unpack_from(">2i", content, offset + 40), "its properties")
+        told_at, told_length = struct.unpack_from(">2i", content, offset + 40)
+        properties = _text(content, told_at, told_length, "its properties")
     name = _text(content, name_at, name_length, "its name")
     return _Extra((channel, position, frame), name, group, _properties(properties))
 

@@ -1,9 +1,9 @@
 """LabelMe: one JSON beside each image, with the shapes that were drawn on it.
 
 The fields are those of LabelMe 5 (https://github.com/wkentaro/labelme, ``labelme/_label_file.py``): coordinates are
-x, y with (0, 0) at the corner of the first pixel; a ``mask`` is a PNG in base64 whose first pixel lies at its first point;
-shapes of one label and ``group_id`` are pieces of one object; the label ``__ignore__`` is no label at all. Keys that
-LabelMe does not know it keeps when it saves, so score, attributes, split and origin survive an edit.
+x, y with (0, 0) at the corner of the first pixel; a ``mask`` is a PNG in base64 whose first pixel lies at its first
+point; shapes of one label and ``group_id`` are pieces of one object; the label ``__ignore__`` is no label at all. Keys
+that LabelMe does not know it keeps when it saves, so score, attributes, split and origin survive an edit.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ Folders say what is in them (``images`` against ``masks``, ``JPEGImages`` agains
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cache
@@ -22,31 +21,6 @@ from .images import PICTURES
 from .tree import Tree, inside
 
 MASK_SUFFIXES = (*PICTURES, ".npy")
-
-_IMAGE_WORDS = frozenset(
-    "image images img imgs jpegimages leftimg8bit input inputs picture pictures photo photos frame frames "
-    "original originals sat".split()
-)
-_MASK_WORDS = frozenset(
-    "mask masks label labels annotation annotations annot annots ann anns gt groundtruth truth target targets "
-    "trimap trimaps seg segs segmentation segmentations segmentationclass segmentationobject segmentationclassraw "
-    "segmentationclassaug gtfine gtcoarse instances instance semantic labelids labeltrainids instanceids manual".split()
-)
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
-_DECATHLON = {"imagestr": "train", "labelstr": "train", "imagests": "test", "labelsts": "test"}
-_SEPARATORS = re.compile(r"[_\- .]+")
-_LOSSY = (".jpg", ".jpeg", ".webp")  # what photographs are kept in and masks are not
-
-Role = Literal["image", "mask", ""]
 
 
 class Pair(NamedTuple):
@@ -76,19 +50,6 @@ class Pairing:
         return [pair.mask for pair in self.pairs if pair.mask is not None]
 
 
-@dataclass(frozen=True)
-class _Folder:
-    """What the path of a folder says of the files in it."""
-
-    role: Role
-    kind: str  # the part that gives the role, as written: masks of two kinds are two truths
-    context: tuple[str, ...]  # the other parts, splits under their own names: the same for images and masks
-    shown: tuple[str, ...]  # the other parts as written, for names
-    split: str | None
-    inner: tuple[str, ...]  # the other parts that are no split: city, sequence, tile
-
-
-_Files = dict[str, list[str]]  # stem to paths, several where only the suffix differs
 _found: WeakKeyDictionary[Tree, dict[tuple[str, ...], Pairing]] = WeakKeyDictionary()
 
 
@@ -111,197 +72,21 @@ def find_pairs(tree: Tree, images: str = "", masks: str = "", group: str = "auto
 
 
 def _find(tree: Tree, images: str, masks: str, group: str) -> Pairing:
-    folders = _by_role(tree, images, masks)
-    contexts: dict[tuple[str, ...], _Context] = defaultdict(_Context)
-    for path, (folder, files) in folders.items():
-        contexts[folder.context].add(path, folder, files)
+    contexts: dict[tuple[str, ...], _Context] = {}
+    for folder, files in by_role(tree, images, masks):
+        contexts.setdefault(folder.context, _Context(folder.context)).add(folder, files)
     if not masks:
         for context in contexts.values():
             if not context.masks:
                 context.split_folders()
-    with_masks = [context for context in contexts.values() if context.masks]
-    choices = {kind: None for context in with_masks if len(context.masks) > 1 for kind in context.masks}
     matches = [_Match.of(context) for context in contexts.values() if context.counts(bool(images))]
-    _match_across(matches)
+    choices = dict.fromkeys(
+        kind for context in contexts.values() if len(context.masks) > 1 for kind in context.masks
+    )
+    choices |= dict.fromkeys(_match_across(matches))
     problems = [problem for match in matches for problem in match.problems]
-    entries = [entry for match in matches for entry in match.entries()]
-    order = {path: index for index, path in enumerate(tree.paths)}
-    entries.sort(key=lambda entry: order[entry.image])
-    return Pairing(_named(entries, group, problems), tuple(problems), tuple(choices))
-
-
-def split_of(word: str) -> str | None:
-    """The split that a folder's name means: ``training`` is train, ``val2017`` val, ``stage1_test`` test.
-
-    >>> split_of("validation"), split_of("street")
-    ('val', None)
-    """
-    words = [_SPLITS.get(each.rstrip("0123456789")) for each in _SEPARATORS.split(word.lower())]
-    return next((each for each in words if each), None)
-
-
-# Folders
-
-
-def _by_role(tree: Tree, images: str, masks: str) -> dict[str, tuple[_Folder, _Files]]:
-    """Each folder with pictures, or each part of one where globs choose among its files."""
-    wanted_images = _Wanted.of(tree, images, "image")
-    wanted_masks = _Wanted.of(tree, masks, "mask")
-    found: dict[str, tuple[_Folder, _Files]] = {}
-    plain = _pictures(tree.paths)
-    if wanted_images is None and wanted_masks is None:
-        return {path: (_describe(path), files) for path, files in plain.items()}
-    for path, files in plain.items():
-        for wanted in (wanted_masks, wanted_images):
-            if wanted is None:
-                continue
-            taken, files = wanted.take(files)
-            if taken:
-                found[f"{path}\0{wanted.role}"] = wanted.describe(path), taken
-        if files and (wanted_images is None or wanted_masks is None):
-            folder = _describe(path)
-            given = "mask" if wanted_images is None else "image"
-            if folder.role != given:
-                other: Role = "image" if given == "mask" else "mask"
-                if folder.role == other or other == "image":
-                    found[path] = folder, files
-    return found
-
-
-def _pictures(paths: Iterable[str]) -> dict[str, _Files]:
-    """Folder to stem to paths, of the files that may be images or masks."""
-    suffixes = frozenset(
-        each for suffix in MASK_SUFFIXES for each in (suffix[1:], suffix[1:].upper(), suffix[1:].title())
-    )
-    found: dict[str, _Files] = {}
-    last: str | None = None
-    files: _Files = {}
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        stem, _, suffix = name.rpartition(".")
-        if suffix in suffixes and stem:
-            if folder != last:
-                files, last = found.setdefault(folder, {}), folder
-            if stem in files:
-                files[stem].append(path)
-            else:
-                files[stem] = [path]
-    return found
-
-
-@cache
-def _describe(path: str) -> _Folder:
-    """The first folder of the path that has a role gives it, with further ones of the same word."""
-    role: Role = ""
-    kind, split, word = "", None, ""
-    context: list[str] = []
-    shown: list[str] = []
-    inner: list[str] = []
-    for part in path.split("/") if path else ():
-        part_role, rest, part_split = _role(part)
-        if part_role and not role:
-            role, kind, word = part_role, part, part.lower()
-            if part_split:
-                context.append(part_split)
-                if rest:
-                    shown.append(rest)
-        elif part_role and part_role == role and word.startswith(part.lower()):
-            continue
-        else:
-            part_split = split_of(part)
-            exact = part_split is not None and part.lower().rstrip("0123456789") in _SPLITS
-            context.append(part_split if exact and part_split else part)
-            shown.append(part)
-            if part_split is None:
-                inner.append(part)
-        split = split or part_split
-    return _Folder(role, kind, tuple(context), tuple(shown), split, tuple(inner))
-
-
-@cache
-def _role(part: str) -> tuple[Role, str, str | None]:
-    """Role of a folder by its name, what it says of a split as written, and the split that is."""
-    lower = part.lower()
-    if lower in _DECATHLON:
-        return ("image" if lower.startswith("image") else "mask"), "", _DECATHLON[lower]
-    if lower in ("ground_truth", "ground-truth", "ground truth"):
-        return "mask", "", None
-    if lower.endswith("annot") and lower != "annot" and not _SEPARATORS.search(lower):
-        rest = part[:-5]
-        return "mask", rest, split_of(rest)
-    words = _SEPARATORS.split(lower)
-    role: Role = (
-        "mask"
-        if not _MASK_WORDS.isdisjoint(words)
-        else "image"
-        if not _IMAGE_WORDS.isdisjoint(words)
-        else ""
-    )
-    rest = next((word for word in _SEPARATORS.split(part) if split_of(word)), "") if role else ""
-    return role, rest, split_of(rest) if rest else None
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """Files that a person named as images or masks."""
-
-    role: Role
-    text: str
-    pattern: re.Pattern[str] | None  # of a glob
-    anchored: bool  # a folder below the root, not one of this name anywhere
-
-    @classmethod
-    def of(cls, tree: Tree, text: str, role: Role) -> _Wanted | None:
-        if not text:
-            return None
-        if any(sign in text for sign in "*?["):
-            return cls(role, text, re.compile(_glob(text)), False)
-        text = inside(text)
-        prefix = f"{text}/"
-        return cls(role, text, None, any(path.startswith(prefix) for path in tree.paths))
-
-    def take(self, files: _Files) -> tuple[_Files, _Files]:
-        """The files that are meant, and the others."""
-        taken: _Files = {}
-        left: _Files = {}
-        for stem, paths in files.items():
-            for path in paths:
-                (taken if self._has(path) else left).setdefault(stem, []).append(path)
-        return taken, left
-
-    def describe(self, path: str) -> _Folder:
-        """What the rest of a folder's path says, once the named part is taken out."""
-        if self.pattern is not None:
-            folder = _describe(path)
-            return _Folder(
-                self.role, folder.kind or self.text, folder.context, folder.shown, folder.split, folder.inner
-            )
-        parts, named = path.split("/"), self.text.split("/")
-        starts = [0] if self.anchored else range(len(parts))
-        start = next(index for index in starts if parts[index : index + len(named)] == named)
-        rest = _describe("/".join(parts[:start] + parts[start + len(named) :]))
-        own = [_role(part)[1:] if _role(part)[0] else (part, split_of(part)) for part in named]
-        shown = tuple(text for text, split in own if split and text)
-        split = next((split for _, split in own if split), None)
-        return _Folder(
-            self.role,
-            self.text,
-            (*((split,) if split else ()), *rest.context),
-            shown + rest.shown,
-            split or rest.split,
-            rest.inner,
-        )
-
-    def _has(self, path: str) -> bool:
-        if self.pattern is not None:
-            return self.pattern.match(path) is not None
-        return path.startswith(f"{self.text}/") or (not self.anchored and f"/{self.text}/" in path)
-
-
-def _glob(text: str) -> str:
-    """A regular expression for a glob in which ``*`` stays inside a folder and ``**`` does not."""
-    parts = ["(?:.*/)?" if part == "**/" else translate(part)[4:-3] for part in re.split(r"(\*\*/)", text)]
-    return "".join(part.replace(".*", "[^/]*") if part != "(?:.*/)?" else part for part in parts) + r"\Z"
+    pairs = _pairs([part for match in matches for part in match.parts()], group, problems)
+    return Pairing(pairs, tuple(problems), tuple(choices))
 
 
 # Matching
@@ -311,177 +96,183 @@ def _glob(text: str) -> str:
 class _Context:
     """The folders that go together: those of images, and those of masks by kind."""
 
-    images: dict[str, tuple[_Folder, _Files]] = field(default_factory=dict)
-    masks: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # kind to stem to paths
+    parts: tuple[str, ...]
+    images: list[tuple[Folder, Files]] = field(default_factory=list)
+    masks: dict[str, Files] = field(default_factory=dict)
 
-    def add(self, path: str, folder: _Folder, files: _Files) -> None:
-        if folder.role == "mask":
-            kind = self.masks.setdefault(folder.kind, {})
-            for stem, paths in files.items():
-                kind.setdefault(stem, []).extend(paths)
+    def add(self, folder: Folder, files: Files) -> None:
+        if folder.role != "mask":
+            self.images.append((folder, files))
+        elif folder.kind not in self.masks:
+            self.masks[folder.kind] = files
         else:
-            self.images[path] = folder, files
+            for stem, path in files:
+                self.masks[folder.kind].add(stem, path)
 
     def counts(self, named: bool) -> bool:
         """Whether its pictures are a part of the dataset: with masks, in a folder of images, or in a split."""
-        return named or any(
-            self.masks or folder.role or folder.split for folder, _ in self.images.values()
-        ) or bool(self.masks)
+        return bool(named or self.masks) or any(folder.role or folder.split for folder, _ in self.images)
 
     def split_folders(self) -> None:
         """Tell images and masks apart that lie in one folder."""
-        for path, (folder, files) in list(self.images.items()):
-            images, masks = _told_by_word(files) or _told_by_suffix(files) or (files, {})
-            self.images[path] = folder, images
-            if masks:
-                self.masks.setdefault("", {}).update(masks)
+        for index, (folder, files) in enumerate(self.images):
+            told = _told_by_word(files) or _told_by_suffix(files)
+            if told is not None:
+                self.images[index] = folder, told[0]
+                for stem, path in told[1]:
+                    self.masks.setdefault("", Files()).add(stem, path)
 
 
-def _told_by_word(files: _Files) -> tuple[_Files, _Files] | None:
+def _told_by_word(files: Files) -> tuple[Files, Files] | None:
     """Images and masks of one folder by words in their names; None where no mask finds its image."""
-    bare = {stem: _without(stem, _MASK_WORDS) for stem in files}
-    images = {stem: paths for stem, paths in files.items() if bare[stem] == stem}
-    keys = set(images) | {_without(stem, _IMAGE_WORDS) for stem in images}
-    masks = {
-        stem: paths
-        for stem, paths in files.items()
-        if stem not in images and (bare[stem] in keys or _without(bare[stem], _IMAGE_WORDS) in keys)
-    }
-    if not masks:
-        return None
-    return {stem: paths for stem, paths in files.items() if stem not in masks}, masks
-
-
-def _told_by_suffix(files: _Files) -> tuple[_Files, _Files] | None:
-    """Photographs and the masks of the same name in a format without loss; None where there are none."""
-    images: _Files = {}
-    masks: _Files = {}
-    for stem, paths in files.items():
-        photographs = [path for path in paths if path.lower().endswith(_LOSSY)]
-        if len(paths) == 2 and len(photographs) == 1:
-            images[stem] = photographs
-            masks[stem] = [path for path in paths if path != photographs[0]]
-        else:
-            images[stem] = paths
+    bare = {stem: without(stem, MASK_WORDS) for stem in files.first}
+    whole = [stem for stem in files.first if bare[stem] == stem]
+    keys = {*whole, *(without(stem, IMAGE_WORDS) for stem in whole)}
+    images, masks = Files(), Files()
+    for stem, path in files:
+        is_mask = bare[stem] != stem and (bare[stem] in keys or without(bare[stem], IMAGE_WORDS) in keys)
+        (masks if is_mask else images).add(stem, path)
     return (images, masks) if masks else None
 
 
-class _Entry(NamedTuple):
-    folder: _Folder
-    key: str
-    image: str
-    mask: str | None
+def _told_by_suffix(files: Files) -> tuple[Files, Files] | None:
+    """Photographs and the masks of the same name in a format without loss; None where there are none."""
+    images, masks = Files(), Files()
+    doubles: dict[str, list[str]] = {}
+    for stem, path in files.more:
+        doubles.setdefault(stem, [files.first[stem]]).append(path)
+    for stem, path in files.first.items():
+        both = sorted(doubles.get(stem, ()), key=lambda each: not each.lower().endswith(LOSSY))
+        if [each.lower().endswith(LOSSY) for each in both] == [True, False]:
+            images.add(stem, both[0])
+            masks.add(stem, both[1])
+        else:
+            for each in both or [path]:
+                images.add(stem, each)
+    return (images, masks) if masks else None
+
+
+class _Part(NamedTuple):
+    """The images of one folder by their keys, and the masks that may have the same."""
+
+    folder: Folder
+    images: dict[str, str]
+    masks: dict[str, str]
 
 
 @dataclass
 class _Match:
-    """Images and masks of one context by the key they share."""
+    """Images and masks of one context by the keys they share."""
 
-    images: dict[str, tuple[_Folder, str]]
+    kind: str
+    split: str | None
+    images: list[tuple[Folder, dict[str, str]]]
     masks: dict[str, str]
     problems: list[Problem]
     across: dict[str, str] = field(default_factory=dict)  # key to a mask of another context
+    matched: bool = False
 
     @classmethod
     def of(cls, context: _Context) -> _Match:
         """Whole names are tried first; without words like ``_mask`` where more find each other that way."""
         problems: list[Problem] = []
-        masks = next(iter(context.masks.values()), {})
-        stems = {stem for _, files in context.images.values() for stem in files}
-        bare = not masks.keys() <= stems and _better_bare(stems, masks)
-        images: dict[str, tuple[_Folder, str]] = {}
-        for folder, files in context.images.values():
-            for stem, paths in files.items():
-                key = _without(stem, _IMAGE_WORDS) if bare else stem
-                for path in paths:
-                    other = images.setdefault(key, (folder, path))[1]
-                    if other != path:
-                        problems.append(_twice(path, other, "images"))
-        chosen: dict[str, str] = {}
-        for stem, paths in masks.items():
-            key = _bare_mask(stem) if bare else stem
-            for path in paths:
-                other = chosen.setdefault(key, path)
-                if other != path:
-                    problems.append(_twice(path, other, "masks"))
-        match = cls(images, chosen, problems)
-        if images and any(key in images for key in chosen):
-            match._report_lonely()
+        kind, masks = next(iter(context.masks.items()), ("", Files()))
+        stems = {stem for _, files in context.images for stem in files.first}
+        lonely = masks.first.keys() - stems
+        bare = bool(lonely) and _better_bare(stems, masks.first, len(masks.first) - len(lonely))
+        images = [
+            (folder, _keyed(files, _bare_image if bare else None, "images", problems))
+            for folder, files in context.images
+        ]
+        chosen = _keyed(masks, _bare_mask if bare else None, "masks", problems)
+        split = next((part for part in context.parts if part in SPLITS.values()), None)
+        match = cls(kind, split, images, chosen, problems)
+        if bare:
+            lonely = chosen.keys() - {key for _, keys in images for key in keys}
+        match.matched = len(lonely) < len(chosen)
+        if match.matched and lonely:
+            match.problems += [_lonely(path) for key, path in chosen.items() if key in lonely]
         return match
 
-    def _report_lonely(self) -> None:
-        lonely = [path for key, path in self.masks.items() if key not in self.images]
-        self.problems += [
-            Problem(path, "", "no image belongs to this mask; add the image or take the mask away")
-            for path in lonely
-        ]
-
-    def entries(self) -> Iterator[_Entry]:
-        masks = self.masks or self.across
-        for key, (folder, image) in self.images.items():
-            yield _Entry(folder, key, image, masks.get(key))
+    def parts(self) -> Iterator[_Part]:
+        masks = self.masks if self.matched else self.across
+        return (_Part(folder, images, masks) for folder, images in self.images)
 
 
-def _match_across(matches: list[_Match]) -> None:
-    """Masks whose folders differ from their images' in more than the role: by names that are there once only."""
-    owners: dict[str, list[_Match]] = defaultdict(list)
+def _keyed(
+    files: Files, key: Callable[[str], str] | None, what: str, problems: list[Problem]
+) -> dict[str, str]:
+    """Paths by what their stems are without words such as ``_mask``; of two with one key the first."""
+    if key is None:
+        problems += [_twice(path, files.first[stem], what) for stem, path in files.more]
+        return files.first
+    found: dict[str, str] = {}
+    for stem, path in files:
+        other = found.setdefault(key(stem), path)
+        if other is not path:
+            problems.append(_twice(path, other, what))
+    return found
+
+
+def _match_across(matches: list[_Match]) -> list[str]:
+    """Masks whose folders differ from their images' in more than the role: by names that are there once only.
+
+    Gives the kinds of masks that belong to images which have others already.
+    """
+    if all(match.matched or not match.masks for match in matches):
+        return []
+    owners: dict[str, list[_Match]] = {}
     for match in matches:
-        if not match.masks:
-            for key in match.images:
-                owners[key].append(match)
+        for _, images in match.images:
+            for key in images:
+                owners.setdefault(key, []).append(match)
+    choices: list[str] = []
     for match in matches:
-        if not match.masks or any(key in match.images for key in match.masks):
+        if match.matched or not match.masks:
             continue
         lonely: dict[str, str] = {}
         for key, path in match.masks.items():
-            homes = owners.get(key, [])
-            if len(homes) == 1 and key not in homes[0].across:
+            homes = [
+                each
+                for each in owners.get(key, ())
+                if None in (each.split, match.split) or each.split == match.split
+            ]
+            if len(homes) == 1 and homes[0] is not match and homes[0].matched:
+                choices += [homes[0].kind, match.kind]
+            elif len(homes) == 1 and key not in homes[0].across:
                 homes[0].across[key] = path
             else:
                 lonely[key] = path
-        if len(match.images) == 1 and len(lonely) > 1 and len(lonely) == len(match.masks):
-            first = next(iter(lonely.values()))
+        if sum(len(images) for _, images in match.images) == 1 and len(lonely) == len(match.masks):
+            folder = next(iter(lonely.values())).rpartition("/")[0]
             match.problems.append(
                 Problem(
-                    first.rpartition("/")[0],
+                    folder,
                     "",
-                    f"{len(lonely)} masks lie beside one image and none has its name; they are masks of objects: "
-                    "open this folder as object-masks, or name images= and masks= of the others",
+                    f"its {len(lonely)} masks lie beside one image and none has its name, as masks of objects do; open "
+                    "that folder as object-masks, or name the images= and masks= that are meant",
                 )
             )
         else:
-            match.masks = lonely
-            match._report_lonely()
-        match.masks = {}
+            match.problems += [_lonely(path) for path in lonely.values()]
+    return choices
 
 
-def _better_bare(stems: set[str], masks: Iterable[str]) -> bool:
-    bare = {_without(stem, _IMAGE_WORDS) for stem in stems}
-    whole = sum(stem in stems for stem in masks)
+def _better_bare(stems: set[str], masks: Iterable[str], whole: int) -> bool:
+    bare = {_bare_image(stem) for stem in stems}
     return sum(_bare_mask(stem) in bare for stem in masks) > whole
 
 
+def _bare_image(stem: str) -> str:
+    return without(stem, IMAGE_WORDS)
+
+
 def _bare_mask(stem: str) -> str:
-    return _without(_without(stem, _MASK_WORDS), _IMAGE_WORDS)
+    return without(without(stem, MASK_WORDS), IMAGE_WORDS)
 
 
-def _without(stem: str, words: frozenset[str]) -> str:
-    """A file's stem without ``words`` at its beginning and end.
-
-    >>> _without("munich_01_gtFine_labelIds", _MASK_WORDS)
-    'munich_01'
-    """
-    while True:
-        head, separator, tail = re.match(r"(.*?)([_\- .]*)([^_\- .]*)\Z", stem, re.DOTALL).groups()  # type: ignore[union-attr]
-        if tail.lower() not in words:
-            break
-        stem = head
-    while stem:
-        first, _, rest = re.match(r"([^_\- .]*)([_\- .]*)(.*)\Z", stem, re.DOTALL).groups()  # type: ignore[union-attr]
-        if first.lower() not in words:
-            break
-        stem = rest
-    return stem
+def _lonely(path: str) -> Problem:
+    return Problem(path, "", "no image belongs to this mask; add the image or take the mask away")
 
 
 def _twice(path: str, other: str, what: str) -> Problem:
@@ -491,27 +282,37 @@ def _twice(path: str, other: str, what: str) -> Problem:
 # Names and groups
 
 
-def _named(entries: list[_Entry], group: str, problems: list[Problem]) -> list[Pair]:
-    grouped = _groups(entries, group)
+def _pairs(parts: list[_Part], group: str, problems: list[Problem]) -> list[Pair]:
     pairs: list[Pair] = []
-    prefixes = {entry.folder.shown: "".join(f"{part}/" for part in entry.folder.shown) for entry in entries}
-    taken: dict[str, str] = {}
-    for entry, entry_group in zip(entries, grouped, strict=True):
-        folder = entry.folder
-        name = (prefixes[folder.shown] + entry.key).rstrip("/") or entry.image.rpartition(".")[0]
-        if name in taken:
-            name = entry.image.rpartition(".")[0]
-            if name in taken:
-                problems.append(_twice(entry.image, taken[name], "images"))
-                continue
-        taken[name] = entry.image
-        pairs.append(Pair(name, entry.image, entry.mask, folder.split, entry_group))
+    for part, its_group in zip(parts, _groups(parts, group), strict=True):
+        prefix = "".join(f"{each}/" for each in part.folder.shown)
+        split, mask_of = part.folder.split, part.masks.get
+        pairs += [
+            Pair(prefix + key, image, mask_of(key), split, its_group) for key, image in part.images.items()
+        ]
+    if len({pair.name for pair in pairs}) < len(pairs) or any(pair.name[-1:] in ("", "/") for pair in pairs):
+        pairs = _unique(pairs, problems)
     if group not in ("auto", "folder", "none"):
         pattern = _group_pattern(group)
         pairs = [
             pair._replace(group=found[1] if (found := pattern.search(pair.name)) else None) for pair in pairs
         ]
     return pairs
+
+
+def _unique(pairs: list[Pair], problems: list[Problem]) -> list[Pair]:
+    """Names by the whole path of the image where they would be another's or empty."""
+    kept: dict[str, Pair] = {}
+    for pair in pairs:
+        name = pair.name.rstrip("/")
+        assert pair.image is not None
+        if not name or name in kept:
+            name = pair.image.rpartition(".")[0]
+        if name in kept:
+            problems.append(_twice(pair.image, str(kept[name].image), "images"))
+        else:
+            kept[name] = pair._replace(name=name)
+    return list(kept.values())
 
 
 def _group_pattern(group: str) -> re.Pattern[str]:
@@ -524,15 +325,13 @@ def _group_pattern(group: str) -> re.Pattern[str]:
     return pattern
 
 
-def _groups(entries: list[_Entry], group: str) -> list[str | None]:
-    none: list[str | None] = [None] * len(entries)
-    if group not in ("auto", "folder"):
-        return none
+def _groups(parts: list[_Part], group: str) -> list[str | None]:
+    """The group of each part's images."""
     keys: dict[tuple[str, ...], set[str]] = {}
-    for entry in entries:
-        keys.setdefault(entry.folder.inner, set()).add(entry.key)
-    if not any(keys):
-        return none
+    for part in parts:
+        keys.setdefault(part.folder.inner, set()).update(part.images)
+    if group not in ("auto", "folder") or not any(keys):
+        return [None] * len(parts)
     common = _common(list(keys)) if len(keys) > 1 else 0
     anew = len(set().union(*keys.values())) < sum(map(len, keys.values()))
     names: dict[tuple[str, ...], str | None] = {}
@@ -540,7 +339,7 @@ def _groups(entries: list[_Entry], group: str) -> list[str | None]:
         begins = bool(inner) and all(key.startswith(inner[-1]) for key in its)
         use = group == "folder" or (anew and len(keys) > 1) or begins
         names[inner] = ("/".join(inner[common:]) or None) if use else None
-    return [names[entry.folder.inner] for entry in entries]
+    return [names[part.folder.inner] for part in parts]
 
 
 def _common(paths: list[tuple[str, ...]]) -> int:
