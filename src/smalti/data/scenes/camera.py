@@ -15,6 +15,11 @@ def linear(color: Sequence[float] | np.ndarray) -> np.ndarray:
     return ((np.asarray(color, np.float64) / 255) ** 2.2).astype(np.float32)
 
 
+def rgb(red: float, green: float, blue: float) -> np.ndarray:
+    """An amount of light, or a share of it, as (3,) float32."""
+    return np.array([red, green, blue], np.float32)
+
+
 def _display_curve() -> np.ndarray:
     """Display value 0..255 of light 0..2 in equal steps: gamma 2.2, highlights rolled off instead of clipped."""
     light = np.linspace(0, 2, _STEPS)

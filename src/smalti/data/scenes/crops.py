@@ -32,7 +32,9 @@ class CropRows(SceneKind):
     size_hw: tuple[int, int] = Field((256, 256), description="Height and width of the image in pixels.")
     spacing_mm: float = Field(4.0, gt=0, le=100, description="Size of a pixel on the ground in millimetres.")
     row_mm: float = Field(400.0, ge=50, le=5000, description="Distance between rows in millimetres.")
-    plant_mm: float = Field(190.0, ge=20, le=2000, description="Mean diameter of a crop plant in millimetres.")
+    plant_mm: float = Field(
+        190.0, ge=20, le=2000, description="Mean diameter of a crop plant in millimetres."
+    )
     weeds: float = Field(0.5, ge=0, le=1, description="How many weeds, from none to overgrown.")
 
     @field_validator("size_hw")
@@ -69,12 +71,16 @@ class CropRows(SceneKind):
         canvas.claim(SOIL, soil, stuff=True)
         pixels = photograph(
             rng,
-            light * np.float32(rng.uniform(1.1, 1.7)) * np.float32([rng.uniform(0.94, 1.06), 1.0, rng.uniform(0.9, 1.1)]),
+            light
+            * np.float32(rng.uniform(1.1, 1.7))
+            * rgb(rng.uniform(0.94, 1.06), 1.0, rng.uniform(0.9, 1.1)),
             blur_px=rng.uniform(0.4, 0.75),
             noise=rng.uniform(0.01, 0.035),
             vignetting=rng.uniform(0, 0.25),
         )
-        return Scene(pixels, canvas.labels, np.array(canvas.class_ids), Geometry((self.spacing_mm,) * 2, "mm"))
+        return Scene(
+            pixels, canvas.labels, np.array(canvas.class_ids), Geometry((self.spacing_mm,) * 2, "mm")
+        )
 
     def _plants(self, rng: np.random.Generator, tilt: float) -> list[tuple[float, int, float, float, float]]:
         """Height, class, x, y and radius in pixels of every plant, in rows turned by ``tilt``."""
@@ -91,7 +97,11 @@ class CropRows(SceneKind):
             for along in np.arange(-reach - rng.uniform(0, step), reach, step):
                 if rng.random() < 0.07:
                     continue  # did not come up
-                spot = middle + (across + rng.normal(0, 0.03) * row) * aside + (along + rng.normal(0, 0.09) * step) * ahead
+                spot = (
+                    middle
+                    + (across + rng.normal(0, 0.03) * row) * aside
+                    + (along + rng.normal(0, 0.09) * step) * ahead
+                )
                 size = radius * float(np.clip(rng.lognormal(0, 0.2), 0.5, 1.5))
                 plants.append((size * rng.uniform(0.8, 1.2), CROP, spot[0], spot[1], size))
         if self.weeds > 0:
@@ -149,7 +159,11 @@ def _plant(
         tint = green
     else:
         shape = ("blade", "round", "lobed")[rng.integers(3)]
-        count = {"blade": int(rng.integers(3, 8)), "round": int(rng.integers(4, 9)), "lobed": int(rng.integers(4, 8))}[shape]
+        count = {
+            "blade": int(rng.integers(3, 8)),
+            "round": int(rng.integers(4, 9)),
+            "lobed": int(rng.integers(4, 8)),
+        }[shape]
         breadth = {"blade": 0.13, "round": 0.55, "lobed": 0.38}[shape] * rng.uniform(0.8, 1.2)
         tint = linear(_GREENS[rng.integers(len(_GREENS))]) * rng.uniform(0.7, 1.3)
     start = rng.uniform(0, 2 * np.pi)
@@ -160,10 +174,16 @@ def _plant(
         outline, axis = _leaf(middle, angle, length, breadth * length, shape, rng.normal(0, 0.35))
         young = 0.85 + 0.4 * number / count
         facing = 1 + 0.22 * np.cos(angle - sun)
-        leaf = tint * np.float32(young * facing * rng.uniform(0.85, 1.15)) * np.float32([rng.uniform(0.85, 1.2), 1, 0.9])
+        leaf = (
+            tint
+            * np.float32(young * facing * rng.uniform(0.85, 1.15))
+            * rgb(rng.uniform(0.85, 1.2), 1, 0.9)
+        )
         whole = np.round((outline - corner) * 2**_SHIFT).astype(np.int32)
         if radius > 7:  # the shadow on the leaves below
-            dropped = whole - np.round(np.array([np.cos(sun), np.sin(sun)]) * radius * 0.05 * 2**_SHIFT).astype(np.int32)
+            dropped = whole - np.round(
+                np.array([np.cos(sun), np.sin(sun)]) * radius * 0.05 * 2**_SHIFT
+            ).astype(np.int32)
             shadow = np.zeros(mask.shape, np.uint8)
             cv2.fillPoly(shadow, [dropped], 1, cv2.LINE_8, _SHIFT)
             colors[shadow.view(bool)] *= np.float32(0.55)
@@ -171,8 +191,16 @@ def _plant(
         cv2.fillPoly(colors, [whole], tuple(map(float, leaf)), cv2.LINE_8, _SHIFT)
         if breadth * length > 5:
             half = len(outline) // 2
-            darker = np.round((np.concatenate([outline[:half], axis[::-1]]) - corner) * 2**_SHIFT).astype(np.int32)
-            cv2.fillPoly(colors, [darker], tuple(map(float, leaf * (1 - 0.16 * np.sin(angle - sun)))), cv2.LINE_8, _SHIFT)
+            darker = np.round((np.concatenate([outline[:half], axis[::-1]]) - corner) * 2**_SHIFT).astype(
+                np.int32
+            )
+            cv2.fillPoly(
+                colors,
+                [darker],
+                tuple(map(float, leaf * (1 - 0.16 * np.sin(angle - sun)))),
+                cv2.LINE_8,
+                _SHIFT,
+            )
             rib = np.round((axis[:-2] - corner) * 2**_SHIFT).astype(np.int32)
             cv2.polylines(colors, [rib], False, tuple(map(float, leaf * 1.35 + 0.02)), 1, cv2.LINE_AA, _SHIFT)
     inside = mask.view(bool)
@@ -183,13 +211,17 @@ def _plant(
     return inside, colors, (slice(top, bottom), slice(left, right))
 
 
-def _soil(rng: np.random.Generator, size_hw: tuple[int, int], tilt: float, row_px: float, sun: float) -> np.ndarray:
+def _soil(
+    rng: np.random.Generator, size_hw: tuple[int, int], tilt: float, row_px: float, sun: float
+) -> np.ndarray:
     """Light (H, W, 3) of clods, crumbs, stones and straw under a low sun."""
     height = fractal(rng, size_hw, rng.uniform(14, 26), octaves=5, gain=0.72)
     y, x = np.mgrid[: size_hw[0], : size_hw[1]].astype(np.float32)
     across = (x * np.float32(np.cos(tilt)) - y * np.float32(np.sin(tilt))) / np.float32(row_px)
     ridges = np.sin(2 * np.pi * across + np.float32(rng.uniform(0, 6.3))) * np.float32(rng.uniform(0, 1.2))
-    slope = np.cos(sun) * cv2.Sobel(height + ridges, cv2.CV_32F, 1, 0) + np.sin(sun) * cv2.Sobel(height, cv2.CV_32F, 0, 1)
+    slope = np.cos(sun) * cv2.Sobel(height + ridges, cv2.CV_32F, 1, 0) + np.sin(sun) * cv2.Sobel(
+        height, cv2.CV_32F, 0, 1
+    )
     damp = noise(rng, size_hw, max(size_hw) * 0.35)
     tone = np.clip(1 + 0.1 * damp + 0.1 * height - rng.uniform(0.05, 0.11) * slope, 0.25, 2.2)
     color = linear(_SOILS[rng.integers(len(_SOILS))]) * rng.uniform(0.8, 1.2)
@@ -198,8 +230,10 @@ def _soil(rng: np.random.Generator, size_hw: tuple[int, int], tilt: float, row_p
     for _ in range(rng.poisson(rng.uniform(0, 14) * bits)):  # stones
         at = (int(rng.integers(size_hw[1])), int(rng.integers(size_hw[0])))
         axes = (int(rng.integers(1, 5)), int(rng.integers(1, 4)))
-        stone = linear((rng.uniform(140, 200),) * 3) * np.float32([1.05, 1.0, 0.93])
-        cv2.ellipse(soil, at, axes, float(rng.uniform(0, 180)), 0, 360, tuple(map(float, stone)), -1, cv2.LINE_AA)
+        stone = linear((rng.uniform(140, 200),) * 3) * rgb(1.05, 1.0, 0.93)
+        cv2.ellipse(
+            soil, at, axes, float(rng.uniform(0, 180)), 0, 360, tuple(map(float, stone)), -1, cv2.LINE_AA
+        )
     for _ in range(rng.poisson(rng.uniform(0, 10) * bits)):  # straw
         start = np.array([rng.uniform(0, size_hw[1]), rng.uniform(0, size_hw[0])])
         angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(5, 26)

@@ -22,7 +22,9 @@ class Defects(SceneKind):
     """A machined or glazed surface in grey, lit from one side, with none, one or a few defects."""
 
     name: ClassVar[str] = "defects"
-    title: ClassVar[str] = "metal, tile and cast surfaces with scratches, cracks, pits and stains; many have none"
+    title: ClassVar[str] = (
+        "metal, tile and cast surfaces with scratches, cracks, pits and stains; many have none"
+    )
     classes = colored(
         ("scratch", True, (230, 159, 0)),
         ("crack", True, (213, 94, 0)),
@@ -108,7 +110,9 @@ def _stroke(mask: np.ndarray, points: np.ndarray, widths: np.ndarray, place: tup
     corner = np.array([place[1].start, place[0].start])
     along = np.gradient(points, axis=0)
     across = np.stack([-along[:, 1], along[:, 0]], 1) / np.maximum(np.hypot(*along.T), 1e-6)[:, None]
-    reach = across * np.maximum(widths - 1, 0.02)[:, None] / 2  # a filled outline is a pixel wider than its polygon
+    reach = (
+        across * np.maximum(widths - 1, 0.02)[:, None] / 2
+    )  # a filled outline is a pixel wider than its polygon
     left, right = points - corner + reach, points - corner - reach
     for k in range(len(points) - 1):
         quad = np.stack([left[k], left[k + 1], right[k + 1], right[k]])
@@ -181,7 +185,12 @@ def _pit(rng: np.random.Generator, size_hw: tuple[int, int]) -> Spot:
     depth, y, x, place = _blot(rng, size_hw, max(2.2, radius), 0.18)
     lamp = rng.uniform(0, 2 * np.pi)
     wall = (np.cos(lamp) * x + np.sin(lamp) * y) * np.clip(1 - 3 * np.abs(depth - 0.2), 0, 1)
-    return PIT, depth > 0, (-rng.uniform(0.35, 0.6) * np.clip(depth * 3, 0.55, 1) + 0.5 * wall).astype(np.float32), place
+    return (
+        PIT,
+        depth > 0,
+        (-rng.uniform(0.35, 0.6) * np.clip(depth * 3, 0.55, 1) + 0.5 * wall).astype(np.float32),
+        place,
+    )
 
 
 def _stain(rng: np.random.Generator, size_hw: tuple[int, int]) -> Spot:

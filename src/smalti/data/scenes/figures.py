@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .camera import linear
-from .perspective import Raster, View
+from .camera import linear, rgb
+from .perspective import Raster, Stage, View
 from .textures import fractal
 
 _PAINT = (
@@ -85,7 +85,7 @@ def _wheels(
             raster.polygon(view.project(hub), linear((120, 122, 126)) * view.ambient(0.3), grow=False)
 
 
-def car(rng: np.random.Generator, view: View, x: float, z: float, oncoming: bool) -> Raster | None:
+def car(rng: np.random.Generator, stage: Stage, x: float, z: float, oncoming: bool) -> Raster | None:
     """A car whose nearer end is at ``z``; ``oncoming`` shows its front."""
     length, width = rng.uniform(3.7, 4.8), rng.uniform(1.7, 1.9)
     waist, height = rng.uniform(0.85, 1.0), rng.uniform(1.4, 1.75)
@@ -103,7 +103,7 @@ def car(rng: np.random.Generator, view: View, x: float, z: float, oncoming: bool
         (0.16, 0.4, 0.4),
     )
     ground = _box(sides, (0.0, 0.2), ends, (0, 0, 0))
-    raster = Raster.around(view, view.project(np.concatenate([body, cabin, ground])).reshape(-1, 2))
+    raster = stage.raster(view.project(np.concatenate([body, cabin, ground])).reshape(-1, 2))
     if raster is None:
         return None
     lights = _body_lights(view, paint, x)
@@ -113,11 +113,11 @@ def car(rng: np.random.Generator, view: View, x: float, z: float, oncoming: bool
     _faces(raster, view, body, lights)
     if sides[0] > 0 or sides[1] < 0:
         _wheels(raster, view, sides, ends, 0.32)  # the side was painted over them
-    glass = view.skylight * (GLASS + rng.uniform(0.02, 0.14)) * np.float32([0.9, 1.0, 1.05])
+    glass = view.skylight * (GLASS + rng.uniform(0.02, 0.14)) * rgb(0.9, 1.0, 1.05)
     _faces(raster, view, cabin, {"top": lights["top"], "side": glass * 0.8, "near": glass})
     _pillars(raster, view, cabin, lights, x)
 
-    lamp = np.float32([1.0, 0.98, 0.9]) if oncoming else np.float32([0.55, 0.02, 0.02])
+    lamp = rgb(1.0, 0.98, 0.9) if oncoming else rgb(0.55, 0.02, 0.02)
     shine = lamp * (1.3 if rng.random() < 0.4 else 0.55)
     low = waist - 0.32
     for edge, sign in ((sides[0] + 0.06, 1), (sides[1] - 0.06, -1)):
@@ -148,7 +148,7 @@ def _pillars(raster: Raster, view: View, cabin: np.ndarray, lights: dict[str, np
         raster.limb(flat[side, 0, 1], flat[side, 1, 1], width, lights["side"])
 
 
-def truck(rng: np.random.Generator, view: View, x: float, z: float, oncoming: bool) -> Raster | None:
+def truck(rng: np.random.Generator, stage: Stage, x: float, z: float, oncoming: bool) -> Raster | None:
     """A lorry, van or bus whose nearer end is at ``z``."""
     length, width, height = rng.uniform(5.5, 10), rng.uniform(2.1, 2.5), rng.uniform(2.4, 3.4)
     sides, ends = (x - width / 2, x + width / 2), (z, z + length)
@@ -156,7 +156,7 @@ def truck(rng: np.random.Generator, view: View, x: float, z: float, oncoming: bo
     bus = rng.random() < 0.4
     body = _box(sides, (0.45, height), ends, (0.03, 0.05, 0.05))
     ground = _box(sides, (0.0, 0.2), ends, (0, 0, 0))
-    raster = Raster.around(view, view.project(np.concatenate([body, ground])).reshape(-1, 2))
+    raster = stage.raster(view.project(np.concatenate([body, ground])).reshape(-1, 2))
     if raster is None:
         return None
     lights = _body_lights(view, paint, x)
@@ -186,20 +186,20 @@ def truck(rng: np.random.Generator, view: View, x: float, z: float, oncoming: bo
                 ]
             )
             raster.polygon(view.project(pane), glass * 0.8, grow=False)
-    lamp = np.float32([1.0, 0.98, 0.9]) if oncoming else np.float32([0.55, 0.02, 0.02])
+    lamp = rgb(1.0, 0.98, 0.9) if oncoming else rgb(0.55, 0.02, 0.02)
     for edge in (sides[0] + 0.1, sides[1] - 0.4):
         _quad(raster, view, (edge, edge + 0.3), (0.6, 0.78), z, lamp)
     _wheels(raster, view, sides, ends, 0.45)
     return raster
 
 
-def person(rng: np.random.Generator, view: View, x: float, z: float) -> Raster | None:
+def person(rng: np.random.Generator, stage: Stage, x: float, z: float) -> Raster | None:
     """Somebody who stands or walks at ``x``, ``z``."""
     height = rng.uniform(1.1, 1.3) if rng.random() < 0.12 else rng.uniform(1.55, 1.92)
     scale = view.focal_px / z * height / 1.75
     foot = view.project(np.array([x, 0.0, z]))
     reach = np.array([(foot[0] - 0.6 * scale, foot[1] - 1.8 * scale), (foot[0] + 0.6 * scale, foot[1])])
-    raster = Raster.around(view, reach)
+    raster = stage.raster(reach)
     if raster is None:
         return None
     light = view.lit((0, 0.3, -0.7))
@@ -245,7 +245,7 @@ def person(rng: np.random.Generator, view: View, x: float, z: float) -> Raster |
     return raster
 
 
-def tree(rng: np.random.Generator, view: View, x: float, z: float, shrub: bool = False) -> Raster | None:
+def tree(rng: np.random.Generator, stage: Stage, x: float, z: float, shrub: bool = False) -> Raster | None:
     """A tree whose crown lets some sky through, or a shrub without a trunk."""
     crown = rng.uniform(0.5, 1.3) if shrub else rng.uniform(1.3, 2.8)
     trunk = 0.0 if shrub else rng.uniform(1.8, 3.4)
@@ -258,7 +258,7 @@ def tree(rng: np.random.Generator, view: View, x: float, z: float, shrub: bool =
             (foot[0] + 1.4 * crown * scale, foot[1]),
         ]
     )
-    raster = Raster.around(view, reach)
+    raster = stage.raster(reach)
     if raster is None:
         return None
     if trunk:
@@ -298,11 +298,11 @@ def tree(rng: np.random.Generator, view: View, x: float, z: float, shrub: bool =
     return raster
 
 
-def lamp_post(rng: np.random.Generator, view: View, x: float, z: float) -> Raster | None:
+def lamp_post(rng: np.random.Generator, stage: Stage, x: float, z: float) -> Raster | None:
     """A street lamp with an arm over the road."""
     height, arm = rng.uniform(5, 8), -np.sign(x) * rng.uniform(0.8, 1.8)
     points = view.project(np.array([(x, 0, z), (x, height, z), (x + arm, height + 0.25, z)]))
-    raster = Raster.around(view, points, margin=3)
+    raster = stage.raster(points, margin=3)
     if raster is None:
         return None
     scale = view.focal_px / z
@@ -314,13 +314,13 @@ def lamp_post(rng: np.random.Generator, view: View, x: float, z: float) -> Raste
 
 
 def road_sign(
-    rng: np.random.Generator, view: View, x: float, z: float
+    rng: np.random.Generator, stage: Stage, x: float, z: float
 ) -> tuple[Raster | None, Raster | None]:
     """The plate of a traffic sign, and its pole."""
     height, radius = rng.uniform(2.2, 2.7), rng.uniform(0.3, 0.42)
     points = view.project(np.array([(x, 0, z), (x, height, z), (x, height + 2 * radius, z)]))
-    plate = Raster.around(view, points[1:], margin=2 + radius * view.focal_px / z * 1.3)
-    pole = Raster.around(view, points, margin=2)
+    plate = stage.raster(points[1:], margin=2 + radius * view.focal_px / z * 1.3)
+    pole = stage.raster(points, margin=2)
     scale = view.focal_px / z
     light = view.lit((0, 0, -1)) + 0.25 * view.skylight
     if pole is not None:

@@ -17,7 +17,15 @@ from .textures import fractal, noise
 FISH, LILY_PAD, WATER = range(1, 4)
 
 _SHIFT = 4
-_SKINS = ((226, 96, 32), (236, 150, 60), (232, 226, 214), (60, 62, 70), (206, 60, 40), (214, 186, 110), (120, 124, 120))
+_SKINS = (
+    (226, 96, 32),
+    (236, 150, 60),
+    (232, 226, 214),
+    (60, 62, 70),
+    (206, 60, 40),
+    (214, 186, 110),
+    (120, 124, 120),
+)
 
 
 class Moving(SceneKind):
@@ -32,7 +40,9 @@ class Moving(SceneKind):
     size_hw: tuple[int, int] = Field((256, 256), description="Height and width of a frame in pixels.")
     frames: int = Field(16, ge=1, le=10_000, description="Frames of a clip.")
     max_fish: int = Field(7, ge=1, le=100, description="Fish that may swim in a clip.")
-    speed: float = Field(1.0, ge=0, le=10, description="How fast they swim; 1 is about a body length in 8 frames.")
+    speed: float = Field(
+        1.0, ge=0, le=10, description="How fast they swim; 1 is about a body length in 8 frames."
+    )
 
     @field_validator("size_hw")
     @classmethod
@@ -50,7 +60,7 @@ class Moving(SceneKind):
         light = np.zeros((*self.size_hw, 3), np.float32)
         shadow = np.zeros(self.size_hw, np.float32)
         pan = pond.pan[frame]
-        tint = np.float32([0.09, 0.2, 0.19])
+        tint = rgb(0.09, 0.2, 0.19)
         for track_id, pad in enumerate(pond.pads, len(pond.fish) + 1):
             drawn = pad.drawn(self.size_hw, pan + pad.sway[frame])
             if drawn is not None:
@@ -118,7 +128,9 @@ class Fish:
             cv2.fillPoly(colors, [whole], tuple(map(float, color)), cv2.LINE_8, _SHIFT)
 
         def outline(share: float) -> np.ndarray:
-            return np.concatenate([spine + normal * (half * share)[:, None], (spine - normal * (half * share)[:, None])[::-1]])
+            return np.concatenate(
+                [spine + normal * (half * share)[:, None], (spine - normal * (half * share)[:, None])[::-1]]
+            )
 
         fin = self.skin * 0.55 + 0.12
         tail, back = spine[-1], along[-1]
@@ -126,7 +138,15 @@ class Fish:
         side = np.array([-back[1], back[0]])
         tip = tail + back * self.length * 0.24 + side * flick * self.length * 0.1
         fill(
-            np.array([tail - side * self.length * 0.02, tip - side * self.length * 0.09, tip - back * self.length * 0.06, tip + side * self.length * 0.09, tail + side * self.length * 0.02]),
+            np.array(
+                [
+                    tail - side * self.length * 0.02,
+                    tip - side * self.length * 0.09,
+                    tip - back * self.length * 0.06,
+                    tip + side * self.length * 0.09,
+                    tail + side * self.length * 0.02,
+                ]
+            ),
             fin,
         )
         for sign in (-1, 1):
@@ -134,11 +154,22 @@ class Fish:
                 root = spine[at] + sign * normal[at] * half[at] * 0.8
                 reach = sign * normal[at] * 0.75 + along[at] * (0.65 + 0.15 * np.sin(self.beat[frame]))
                 end = root + reach * self.length * size
-                fill(np.array([root - along[at] * self.length * size * 0.4, end, root + along[at] * self.length * size * 0.35]), fin)
+                fill(
+                    np.array(
+                        [
+                            root - along[at] * self.length * size * 0.4,
+                            end,
+                            root + along[at] * self.length * size * 0.35,
+                        ]
+                    ),
+                    fin,
+                )
         fill(outline(1.0), self.skin * 0.62)
         body = mask.copy()
         body[:] = 0
-        cv2.fillPoly(body, [np.round((outline(0.97) - corner) * 2**_SHIFT).astype(np.int32)], 1, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(
+            body, [np.round((outline(0.97) - corner) * 2**_SHIFT).astype(np.int32)], 1, cv2.LINE_8, _SHIFT
+        )
         fill(outline(0.72), self.skin * 0.9, grow=False)
         fill(outline(0.4), self.skin * 1.05, grow=False)
         marks = np.zeros(shape, np.uint8)
@@ -148,7 +179,11 @@ class Fish:
             angle = np.rad2deg(np.arctan2(*along[at][::-1]))
             cv2.ellipse(
                 marks,
-                (tuple(map(float, point)), (2 * float(radius) * self.length, 1.4 * float(radius) * self.length), float(angle)),
+                (
+                    tuple(map(float, point)),
+                    (2 * float(radius) * self.length, 1.4 * float(radius) * self.length),
+                    float(angle),
+                ),
                 int(which) + 1,
                 -1,
             )
@@ -159,7 +194,13 @@ class Fish:
         for sign in (-1, 1):
             eye = spine[2] + sign * normal[2] * half[2] * 0.75 - corner
             if self.length > 30:
-                cv2.circle(colors, tuple(map(int, np.round(eye))), max(1, int(self.length * 0.012)), (0.01, 0.01, 0.01), -1)
+                cv2.circle(
+                    colors,
+                    tuple(map(int, np.round(eye))),
+                    max(1, int(self.length * 0.012)),
+                    (0.01, 0.01, 0.01),
+                    -1,
+                )
         return mask.view(bool), colors, place
 
 
@@ -182,7 +223,10 @@ class Pad:
         if place is None:
             return None
         y, x = np.mgrid[place].astype(np.float32)
-        x, y = (x - np.float32(middle[0])) / np.float32(self.radius), (y - np.float32(middle[1])) / np.float32(self.radius)
+        x, y = (
+            (x - np.float32(middle[0])) / np.float32(self.radius),
+            (y - np.float32(middle[1])) / np.float32(self.radius),
+        )
         away, angle = np.hypot(x, y), np.arctan2(y, x) - np.float32(self.turn)
         angle = (angle + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi)
         rim = 1 + 0.025 * np.cos(7 * angle) + 0.015 * np.cos(13 * angle)
@@ -252,7 +296,8 @@ def _pond(kind: Moving, seed: int, clip: int) -> Pond:
             Fish(
                 middle=way - way[seen] + spot,
                 heading=heading,
-                beat=phase[1] + times * 0.9 * (0.5 + 0.5 * pace / max(speed_px, 1e-6)) * min(1.0, kind.speed + 0.2),
+                beat=phase[1]
+                + times * 0.9 * (0.5 + 0.5 * pace / max(speed_px, 1e-6)) * min(1.0, kind.speed + 0.2),
                 length=length,
                 girth=rng.uniform(0.2, 0.27),
                 depth=rng.uniform(0, 0.8),
@@ -268,10 +313,14 @@ def _pond(kind: Moving, seed: int, clip: int) -> Pond:
         middle = np.array([rng.uniform(0, width), rng.uniform(0, height)])
         if any(np.hypot(*(middle - pad.middle)) < (radius + pad.radius) * 0.85 for pad in pads):
             continue
-        sway = 1.5 * np.stack([np.sin(0.23 * times + rng.uniform(0, 6)), np.sin(0.19 * times + rng.uniform(0, 6))], 1)
+        sway = 1.5 * np.stack(
+            [np.sin(0.23 * times + rng.uniform(0, 6)), np.sin(0.19 * times + rng.uniform(0, 6))], 1
+        )
         green = linear(((92, 132, 60), (76, 118, 64), (120, 144, 70))[rng.integers(3)])
         pads.append(Pad(middle, radius, rng.uniform(-np.pi, np.pi), sway, green))
-    pan = np.stack([np.sin(rng.uniform(0.05, 0.15) * times + p) for p in rng.uniform(0, 6, 2)], 1) * rng.uniform(0, 7)
+    pan = np.stack(
+        [np.sin(rng.uniform(0.05, 0.15) * times + p) for p in rng.uniform(0, 6, 2)], 1
+    ) * rng.uniform(0, 7)
 
     large = (height + 2 * margin, width + 2 * margin)
     stones = fractal(rng, large, unit * rng.uniform(0.03, 0.07), octaves=4, gain=0.65)
@@ -296,7 +345,11 @@ def _window(middle: np.ndarray, reach: float, size_hw: tuple[int, int]) -> tuple
     """The part of the picture within ``reach`` of a point; None where there is none."""
     left, top = np.maximum(0, np.floor(middle - reach).astype(int))
     right, bottom = np.minimum(size_hw[::-1], np.ceil(middle + reach).astype(int) + 1)
-    return (slice(int(top), int(bottom)), slice(int(left), int(right))) if left < right and top < bottom else None
+    return (
+        (slice(int(top), int(bottom)), slice(int(left), int(right)))
+        if left < right and top < bottom
+        else None
+    )
 
 
 def _lay(
@@ -328,4 +381,6 @@ def _cast(shadow: np.ndarray, mask: np.ndarray, place: tuple[slice, slice], stre
 def _shifted(texture: np.ndarray, by: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     """The part of a larger texture that is seen when it has moved ``by`` (x, y) pixels; mirrored beyond its edge."""
     matrix = np.array([[1.0, 0, by[0]], [0, 1.0, by[1]]])
-    return cv2.warpAffine(texture, matrix, size_hw[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return cv2.warpAffine(
+        texture, matrix, size_hw[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )

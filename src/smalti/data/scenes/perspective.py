@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from .scene import Canvas
+
 _SHIFT = 4  # OpenCV draws in sixteenths of a pixel
 
 
@@ -67,18 +69,6 @@ class Raster:
     mask: np.ndarray  # (h, w) uint8, 1 where painted
     light: np.ndarray = field(repr=False)  # (h, w, 3) float32
 
-    @classmethod
-    def around(cls, view: View, points: np.ndarray, margin: float = 1) -> Raster | None:
-        """The piece that holds points (N, 2) of columns and rows; None where all of it lies outside."""
-        height, width = view.size_hw
-        left, top = np.floor(points.min(0) - margin).astype(int)
-        right, bottom = np.ceil(points.max(0) + margin + 1).astype(int)
-        left, top, right, bottom = max(0, left), max(0, top), min(width, right), min(height, bottom)
-        if left >= right or top >= bottom:
-            return None
-        shape = (bottom - top, right - left)
-        return cls(int(top), int(left), np.zeros(shape, np.uint8), np.zeros((*shape, 3), np.float32))
-
     @property
     def place(self) -> tuple[slice, slice]:
         """Where the piece lies in the picture."""
@@ -106,6 +96,38 @@ class Raster:
         length = float(np.hypot(*along)) or 1.0
         across = np.array([-along[1], along[0]]) / length * width / 2
         self.polygon(np.array([start + across, end + across, end - across, start - across]), light)
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A picture in the making: figures come onto it from front to back, and its light follows its truth."""
+
+    view: View
+    canvas: Canvas
+    light: np.ndarray  # (H, W, 3) float32
+
+    def raster(self, points: np.ndarray, margin: float = 1) -> Raster | None:
+        """The piece that holds points (N, 2) of columns and rows; None where none of it can be seen."""
+        height, width = self.view.size_hw
+        left, top = np.floor(points.min(0) - margin).astype(int)
+        right, bottom = np.ceil(points.max(0) + margin + 1).astype(int)
+        left, top, right, bottom = max(0, left), max(0, top), min(width, right), min(height, bottom)
+        if left >= right or top >= bottom or self.canvas.labels[top:bottom, left:right].all():
+            return None
+        shape = (bottom - top, right - left)
+        return Raster(int(top), int(left), np.zeros(shape, np.uint8), np.zeros((*shape, 3), np.float32))
+
+    def put(
+        self, class_id: int, raster: Raster | None, z: float, *, stuff: bool = True, min_px: int = 1
+    ) -> bool:
+        """Let a painted piece, ``z`` metres away, have the pixels that are free; False where they are too few."""
+        if raster is None:
+            return False
+        visible = self.canvas.claim(class_id, raster.mask.view(bool), raster.place, stuff=stuff, min_px=min_px)
+        if visible is None:
+            return False
+        self.light[raster.place][visible] = self.view.through_air(raster.light[visible], z)
+        return True
 
 
 def coverage(position: np.ndarray, footprint: np.ndarray | float, low: float, high: float) -> np.ndarray:

@@ -132,7 +132,7 @@ def _road(
     grit: np.ndarray,
 ) -> np.ndarray:
     """Asphalt with wheel tracks, mended patches and white or yellow lines."""
-    base = linear((rng.uniform(86, 126),) * 3) * np.float32([1.0, 0.99, 1.01])
+    base = linear((rng.uniform(86, 126),) * 3) * rgb(1.0, 0.99, 1.01)
     tone = 1 + 0.13 * grit
     for middle in (layout.centre - layout.lane / 2, layout.centre + layout.lane / 2):
         for track in (middle - 0.75, middle + 0.75):
@@ -206,12 +206,12 @@ def draw_sky(rng: np.random.Generator, view: View, free: np.ndarray, light: np.n
     height, width = view.size_hw
     overcast = float(view.sunlight[0]) < 0.5
     up = np.clip((view.horizon_y - np.arange(height, dtype=np.float32)) / view.focal_px, 0, 2)[:, None, None]
-    zenith = np.float32([0.6, 0.63, 0.68]) if overcast else view.haze * np.float32([0.3, 0.5, 0.85])
+    zenith = rgb(0.6, 0.63, 0.68) if overcast else view.haze * rgb(0.3, 0.5, 0.85)
     sky = view.haze + (zenith - view.haze) * (1 - np.exp(-up * rng.uniform(1.5, 3)))
     clouds = fractal(rng, view.size_hw, (height * 0.16, width * 0.3), octaves=5, gain=0.55)
     if overcast:
         sky = sky * (1 + 0.09 * clouds)[..., None]
     elif rng.random() < 0.8:
         share = np.clip((clouds - rng.uniform(-0.3, 1.3)) * 0.9, 0, 0.9)[..., None]
-        sky = sky + (np.float32([1.0, 0.98, 0.96]) * (0.9 + 0.12 * clouds)[..., None] - sky) * share
+        sky = sky + (rgb(1.0, 0.98, 0.96) * (0.9 + 0.12 * clouds)[..., None] - sky) * share
     light[free] = np.broadcast_to(sky, light.shape)[free]

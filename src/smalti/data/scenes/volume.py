@@ -21,7 +21,9 @@ class Volume(SceneKind):
     title: ClassVar[str] = "3-D stack of nuclei with thicker slices than pixels; spacing in µm"
     classes = colored(("nucleus", True, (86, 180, 233)), ("background", False, (64, 64, 72)))
 
-    size_dhw: tuple[int, int, int] = Field((24, 128, 128), description="Slices, height and width of the volume.")
+    size_dhw: tuple[int, int, int] = Field(
+        (24, 128, 128), description="Slices, height and width of the volume."
+    )
     spacing_um: tuple[float, float, float] = Field(
         (2.0, 0.5, 0.5), description="Distance between slices, rows and columns in micrometres."
     )
@@ -95,9 +97,13 @@ class Volume(SceneKind):
             depth[place][deeper] = inside[deeper]
         return labels, depth
 
-    def _glow(self, rng: np.random.Generator, labels: np.ndarray, depth: np.ndarray, count: int) -> np.ndarray:
+    def _glow(
+        self, rng: np.random.Generator, labels: np.ndarray, depth: np.ndarray, count: int
+    ) -> np.ndarray:
         """What the microscope counts, (D, H, W, 1) uint8."""
-        brightness = np.concatenate([[0], np.clip(rng.lognormal(-0.2, 0.35, count), 0.25, 2)]).astype(np.float32)
+        brightness = np.concatenate([[0], np.clip(rng.lognormal(-0.2, 0.35, count), 0.25, 2)]).astype(
+            np.float32
+        )
         light = brightness[labels] * (0.6 + 0.4 * np.sqrt(np.clip(depth * 3, 0, 1)))
         grain = rng.standard_normal(labels.shape, dtype=np.float32)
         light *= 1 + 0.5 * self._blurred(grain, 1.0, 0.6)
@@ -117,4 +123,6 @@ class Volume(SceneKind):
         z = np.arange(len(volume)) * self.spacing_um[0]
         weights = np.exp(-((z[:, None] - z[None]) ** 2) / (2 * along_um**2))
         weights /= weights.sum(1, keepdims=True)
-        return np.einsum("ij,jk->ik", weights.astype(np.float32), flat.reshape(len(volume), -1)).reshape(volume.shape)
+        return np.einsum("ij,jk->ik", weights.astype(np.float32), flat.reshape(len(volume), -1)).reshape(
+            volume.shape
+        )

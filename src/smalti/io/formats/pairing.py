@@ -1,26 +1,22 @@
 """Which mask belongs to which image, found by the names of folders and files alone.
 
-Folders say what is in them (``images`` against ``masks``, ``JPEGImages`` against ``SegmentationClass``, ``train`` against
-``trainannot``), or the names of files do (``a_image.png`` against ``a_mask.png``), or the kind of file (``a.jpg`` against
-``a.png``). What is left of a folder's path when its role is taken out must be the same on both sides.
+Folders say what is in them (``images`` against ``masks``, ``JPEGImages`` against ``SegmentationClass``, ``train``
+against ``trainannot``), or the names of files do (``a_image.png`` against ``a_mask.png``), or the kind of file
+(``a.jpg`` against ``a.png``). What is left of a folder's path without its role must be the same on both sides.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import translate
-from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from ...errors import InputError
 from .format import Problem
-from .images import PICTURES
-from .tree import Tree, inside
-
-MASK_SUFFIXES = (*PICTURES, ".npy")
+from .roles import IMAGE_WORDS, LOSSY, MASK_WORDS, SPLITS, Files, Folder, by_role, without
+from .tree import Tree
 
 
 class Pair(NamedTuple):
@@ -31,6 +27,7 @@ class Pair(NamedTuple):
     mask: str | None
     split: str | None
     group: str | None
+    fields: Mapping[str, Any] | None = None  # what else is known of the sample
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,11 @@ def find_pairs(tree: Tree, images: str = "", masks: str = "", group: str = "auto
 
     ``images`` and ``masks`` name a folder, below the root or else of this name at any depth, or are a glob such as
     ``**/*_mask.png``; each empty if names shall tell. ``group`` is ``folder`` (the folders that are no role and no
-    split), ``none``, a regular expression whose first bracket is searched for in the name, or ``auto``: the folder, where
-    the files' names start anew in each (frames of sequences) or begin with it (cities).
+    split), ``none``, a regular expression whose first bracket is searched for in the name, or ``auto``: the folder,
+    where the files' names start anew in each (frames of sequences) or begin with it (cities).
 
     A mask without an image is a ``Problem``, an image without a mask a pair without one. Samples are named by the
-    path of the image without its suffix, its role, and, where these were needed to find the mask, words like ``_image``.
+    path of the image without its suffix, its role and, where that was needed to find the mask, words like ``_image``.
     """
     key = (images, masks, group)
     known = _found.setdefault(tree, {})
@@ -83,7 +80,7 @@ def _find(tree: Tree, images: str, masks: str, group: str) -> Pairing:
     choices = dict.fromkeys(
         kind for context in contexts.values() if len(context.masks) > 1 for kind in context.masks
     )
-    choices |= dict.fromkeys(_match_across(matches))
+    choices |= dict.fromkeys(_match_across(matches, named=bool(images)))
     problems = [problem for match in matches for problem in match.problems]
     pairs = _pairs([part for match in matches for part in match.parts()], group, problems)
     return Pairing(pairs, tuple(problems), tuple(choices))
@@ -214,10 +211,11 @@ def _keyed(
     return found
 
 
-def _match_across(matches: list[_Match]) -> list[str]:
+def _match_across(matches: list[_Match], named: bool) -> list[str]:
     """Masks whose folders differ from their images' in more than the role: by names that are there once only.
 
-    Gives the kinds of masks that belong to images which have others already.
+    Where the images were ``named``, masks in folders without any are nobody's concern. Gives the kinds of masks that
+    belong to images which have others already.
     """
     if all(match.matched or not match.masks for match in matches):
         return []
@@ -228,7 +226,7 @@ def _match_across(matches: list[_Match]) -> list[str]:
                 owners.setdefault(key, []).append(match)
     choices: list[str] = []
     for match in matches:
-        if match.matched or not match.masks:
+        if match.matched or not match.masks or (named and not match.images):
             continue
         lonely: dict[str, str] = {}
         for key, path in match.masks.items():

@@ -52,7 +52,9 @@ def _column(values: list[Any]) -> np.ndarray:
 def rows(truth: Segmentation) -> list[dict[str, Any]]:
     """The attributes of each segment as plain values; False, 0 and "", which say nothing, are left out."""
     found: list[dict[str, Any]] = [{} for _ in range(len(truth))]
-    for name, column in truth.attributes.items():
+    for name, column in sorted(
+        truth.attributes.items()
+    ):  # so that what is read and written again is the same
         for record, value in zip(found, column.tolist(), strict=True):
             if value:
                 record[name] = value

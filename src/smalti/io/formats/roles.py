@@ -5,25 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from fnmatch import translate
 from functools import cache
 from typing import Literal
 
+from ...errors import InputError
 from .images import PICTURES
 from .tree import Tree, inside
 
+MASK_SUFFIXES = (*PICTURES, ".npy")
+LOSSY = (".jpg", ".jpeg", ".webp")  # what photographs are kept in and masks are not
 IMAGE_WORDS = frozenset(
-    "image images img imgs jpegimages leftimg8bit input inputs picture pictures photo photos "
-    "frame frames original originals sat".split()
+    ["image", "images", "img", "imgs", "jpegimages", "leftimg8bit", "input", "inputs", "picture", "pictures"]
+    + ["photo", "photos", "frame", "frames", "original", "originals", "sat"]
 )
 MASK_WORDS = frozenset(
-    "mask masks label labels annotation annotations annot annots ann anns gt groundtruth truth target targets "
-    "trimap trimaps seg segs segmentation segmentations segmentationclass segmentationobject segmentationclassraw "
-    "segmentationclassaug gtfine gtcoarse instances instance semantic labelids labeltrainids instanceids manual".split()
+    ["mask", "masks", "label", "labels", "annotation", "annotations", "annot", "annots", "ann", "anns", "gt"]
+    + ["groundtruth", "truth", "target", "targets", "trimap", "trimaps", "seg", "segs", "segmentation"]
+    + [
+        "segmentations",
+        "segmentationclass",
+        "segmentationobject",
+        "segmentationclassraw",
+        "segmentationclassaug",
+    ]
+    + ["gtfine", "gtcoarse", "instance", "instances", "semantic", "manual", "labelids", "labeltrainids"]
+    + ["instanceids"]
 )
-_ALONE = frozenset(
-    "frame frames original originals sat semantic".split()
-)  # no role as a part of a folder's name
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -34,12 +41,19 @@ SPLITS = {
     "test": "test",
     "testing": "test",
 }
+"""Name of a folder to the split that its files belong to."""
+
+_ALONE = frozenset(
+    ["frame", "frames", "original", "originals", "sat", "semantic"]
+)  # no role as part of a longer name
 _DECATHLON = {"imagestr": "train", "labelstr": "train", "imagests": "test", "labelsts": "test"}
 _SEPARATORS = re.compile(r"[_\- .]+")
+_WORD = re.compile(r"[^_\- .]+")
+_NUMBERED = re.compile(r"([^0-9]+)[0-9]+")
+_GLOB_SIGN = re.compile(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|[^*?\[]+|\[")
 _SUFFIXES = frozenset(
     each for suffix in MASK_SUFFIXES for each in (suffix[1:], suffix[1:].upper(), suffix[1:].title())
 )
-LOSSY = (".jpg", ".jpeg", ".webp")  # what photographs are kept in and masks are not
 
 Role = Literal["image", "mask", ""]
 
@@ -185,7 +199,10 @@ class Wanted:
         if not text:
             return None
         if any(sign in text for sign in "*?["):
-            return cls(role, text, re.compile(_glob(text)), False)
+            try:
+                return cls(role, text, re.compile(_glob(text)), False)
+            except re.error as error:
+                raise InputError(f"{role}s={text!r} is no glob: {error}") from error
         text = inside(text)
         prefix = f"{text}/"
         return cls(role, text, None, any(path.startswith(prefix) for path in tree.paths))
@@ -228,24 +245,31 @@ class Wanted:
 
 def _glob(text: str) -> str:
     """A regular expression for a glob in which ``*`` stays inside a folder and ``**`` does not."""
-    parts = ["(?:.*/)?" if part == "**/" else translate(part)[4:-3] for part in re.split(r"(\*\*/)", text)]
-    return "".join(part.replace(".*", "[^/]*") if part != "(?:.*/)?" else part for part in parts) + r"\Z"
+    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = _GLOB_SIGN.findall(text)
+    return (
+        "".join(
+            signs.get(part)
+            or (part.replace("[!", "[^") if len(part) > 1 and part[0] == "[" else re.escape(part))
+            for part in parts
+        )
+        + r"\Z"
+    )
 
 
 def without(stem: str, words: frozenset[str]) -> str:
     """A file's stem without ``words`` at its beginning and end.
 
-    >>> without("munich_01_gtFine_labelIds", MASK_WORDS)
-    'munich_01'
+    >>> without("munich_01_gtFine_labelIds", MASK_WORDS), without("mask007", MASK_WORDS)
+    ('munich_01', '007')
     """
-    while True:
-        head, separator, tail = re.match(r"(.*?)([_\- .]*)([^_\- .]*)\Z", stem, re.DOTALL).groups()  # type: ignore[union-attr]
-        if tail.lower() not in words:
-            break
-        stem = head
-    while stem:
-        first, _, rest = re.match(r"([^_\- .]*)([_\- .]*)(.*)\Z", stem, re.DOTALL).groups()  # type: ignore[union-attr]
-        if first.lower() not in words:
-            break
-        stem = rest
-    return stem
+    found = list(_WORD.finditer(stem))
+    first, last = 0, len(found) - 1
+    while last >= first and found[last].group().lower() in words:
+        last -= 1
+    while first <= last and found[first].group().lower() in words:
+        first += 1
+    if last - first == len(found) - 1:
+        numbered = _NUMBERED.fullmatch(found[0].group()) if found else None
+        return stem[numbered.end(1) :] if numbered and numbered[1].lower() in words else stem
+    return stem[found[first].start() : found[last].end()] if first <= last else ""

@@ -1,0 +1,137 @@
+"""A volume sampled at the places where the pixels of another come from."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .jit import compiled
+
+
+@compiled
+def sample_volume(volume, matrix, whole, inner, offsets, to_points, out_shape, fill, linear, half, mirror, bent):
+    """``volume`` (D, H, W, C) sampled for a result of ``out_shape``, (*out_shape, C) in the same dtype.
+
+    The pixel p of the result comes from ``matrix(q + offset(q))`` with ``q = inner(p)``, or where nothing is
+    ``bent`` from ``whole(p)``, which is both matrices in one; all are (3, 4) of z, y, x. ``offsets`` (*G, 3) are
+    read at ``to_points(q)``, linear between them. Values are trilinear (``linear``, with ``half`` float32, 0.5 to
+    round whole numbers, else 0) or the nearest. Outside is where the nearest pixel does not exist: ``fill``, or
+    the volume mirrored.
+    """
+    depth, height, width, channels = volume.shape
+    result = np.empty((out_shape[0], out_shape[1], out_shape[2], channels), volume.dtype)
+    one = np.float32(1)
+    for i in range(out_shape[0]):
+        for j in range(out_shape[1]):
+            z0 = whole[0, 0] * i + whole[0, 1] * j + whole[0, 3]
+            y0 = whole[1, 0] * i + whole[1, 1] * j + whole[1, 3]
+            x0 = whole[2, 0] * i + whole[2, 1] * j + whole[2, 3]
+            first, last = 0, 0  # where the eight pixels around surely exist
+            if linear and not bent:
+                first, last = inside(0, out_shape[2], z0, whole[0, 2], depth)
+                first, last = inside(first, last, y0, whole[1, 2], height)
+                first, last = inside(first, last, x0, whole[2, 2], width)
+            for k in range(out_shape[2]):
+                z = z0 + whole[0, 2] * k
+                y = y0 + whole[1, 2] * k
+                x = x0 + whole[2, 2] * k
+                if first <= k < last:
+                    za, ya, xa = int(z), int(y), int(x)
+                    fz, fy, fx = np.float32(z - za), np.float32(y - ya), np.float32(x - xa)
+                    for channel in range(channels):
+                        p = volume[za, ya, xa, channel] * (one - fx) + volume[za, ya, xa + 1, channel] * fx
+                        q = volume[za, ya + 1, xa, channel] * (one - fx) + volume[za, ya + 1, xa + 1, channel] * fx
+                        r = volume[za + 1, ya, xa, channel] * (one - fx) + volume[za + 1, ya, xa + 1, channel] * fx
+                        s = volume[za + 1, ya + 1, xa, channel] * (one - fx)
+                        s += volume[za + 1, ya + 1, xa + 1, channel] * fx
+                        p += (q - p) * fy
+                        r += (s - r) * fy
+                        value = p + (r - p) * fz
+                        result[i, j, k, channel] = value if half == 0 else math.floor(value + half)
+                    continue
+                if bent:
+                    a, b, c = offset_at(offsets, to_points, inner, i, j, k)
+                    z += matrix[0, 0] * a + matrix[0, 1] * b + matrix[0, 2] * c
+                    y += matrix[1, 0] * a + matrix[1, 1] * b + matrix[1, 2] * c
+                    x += matrix[2, 0] * a + matrix[2, 1] * b + matrix[2, 2] * c
+                zn, yn, xn = int(math.floor(z + 0.5)), int(math.floor(y + 0.5)), int(math.floor(x + 0.5))
+                exists = 0 <= zn < depth and 0 <= yn < height and 0 <= xn < width
+                if not exists and not mirror:
+                    for channel in range(channels):
+                        result[i, j, k, channel] = fill
+                elif not linear:
+                    if not exists:
+                        zn, yn, xn = mirrored(zn, depth), mirrored(yn, height), mirrored(xn, width)
+                    for channel in range(channels):
+                        result[i, j, k, channel] = volume[zn, yn, xn, channel]
+                else:
+                    za, ya, xa = int(math.floor(z)), int(math.floor(y)), int(math.floor(x))
+                    fz, fy, fx = np.float32(z - za), np.float32(y - ya), np.float32(x - xa)
+                    zb, yb, xb = za + 1, ya + 1, xa + 1
+                    if mirror:
+                        za, ya, xa = mirrored(za, depth), mirrored(ya, height), mirrored(xa, width)
+                        zb, yb, xb = mirrored(zb, depth), mirrored(yb, height), mirrored(xb, width)
+                    else:
+                        za, ya, xa = max(za, 0), max(ya, 0), max(xa, 0)
+                        zb, yb, xb = min(zb, depth - 1), min(yb, height - 1), min(xb, width - 1)
+                    for channel in range(channels):
+                        value = blended(volume, channel, za, ya, xa, zb, yb, xb, fz, fy, fx)
+                        result[i, j, k, channel] = value if half == 0 else math.floor(value + half)
+    return result
+
+
+@compiled
+def inside(first, last, start, step, length):
+    """The part of ``first..last`` where ``start + step * k`` lies between the first and last of ``length`` pixels."""
+    if step == 0:
+        return (first, last) if 0 <= start <= length - 2 else (0, 0)
+    low, high = (0.0 - start) / step, (length - 1.0 - start) / step
+    if low > high:
+        low, high = high, low
+    # a pixel less on both sides: these are tried one by one, so that no rounding leads beyond the volume
+    low, high = max(low + 1, first + 0.0), min(high - 1, last - 1.0)
+    return (int(math.ceil(low)), int(math.floor(high)) + 1) if low <= high else (0, 0)
+
+
+@compiled
+def mirrored(at, length):
+    """Index ``at`` reflected about the middles of the first and last pixel until it is inside."""
+    if length == 1:
+        return 0
+    period = 2 * length - 2
+    at = abs(at) % period
+    return at if at < length else period - at
+
+
+@compiled
+def offset_at(offsets, to_points, inner, i, j, k):
+    """The displacement z, y, x at ``inner(i, j, k)``, linear between points and constant beyond them."""
+    z = inner[0, 0] * i + inner[0, 1] * j + inner[0, 2] * k + inner[0, 3]
+    y = inner[1, 0] * i + inner[1, 1] * j + inner[1, 2] * k + inner[1, 3]
+    x = inner[2, 0] * i + inner[2, 1] * j + inner[2, 2] * k + inner[2, 3]
+    depth, height, width = offsets.shape[:3]
+    z = min(max(to_points[0, 0] * z + to_points[0, 3], 0.0), depth - 1.0)
+    y = min(max(to_points[1, 1] * y + to_points[1, 3], 0.0), height - 1.0)
+    x = min(max(to_points[2, 2] * x + to_points[2, 3], 0.0), width - 1.0)
+    za, ya, xa = int(z), int(y), int(x)
+    zb, yb, xb = min(za + 1, depth - 1), min(ya + 1, height - 1), min(xa + 1, width - 1)
+    fz, fy, fx = np.float32(z - za), np.float32(y - ya), np.float32(x - xa)
+    return (
+        blended(offsets, 0, za, ya, xa, zb, yb, xb, fz, fy, fx),
+        blended(offsets, 1, za, ya, xa, zb, yb, xb, fz, fy, fx),
+        blended(offsets, 2, za, ya, xa, zb, yb, xb, fz, fy, fx),
+    )
+
+
+@compiled
+def blended(volume, channel, za, ya, xa, zb, yb, xb, fz, fy, fx):
+    """The trilinear mean of the eight pixels around a place, which lies ``fz, fy, fx`` beyond the first."""
+    one = np.float32(1)
+    p = volume[za, ya, xa, channel] * (one - fx) + volume[za, ya, xb, channel] * fx
+    q = volume[za, yb, xa, channel] * (one - fx) + volume[za, yb, xb, channel] * fx
+    r = volume[zb, ya, xa, channel] * (one - fx) + volume[zb, ya, xb, channel] * fx
+    s = volume[zb, yb, xa, channel] * (one - fx) + volume[zb, yb, xb, channel] * fx
+    p += (q - p) * fy
+    r += (s - r) * fy
+    return p + (r - p) * fz

@@ -1,0 +1,229 @@
+"""Fetching public datasets: resumed when interrupted, checked, unpacked safely, and there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ..errors import InputError, ReadError, WriteError
+from ..io.formats.tree import inside
+from ..io.writing import replacing
+from ..optional import require
+from .public import PublicDataset, PublicFile, public_dataset
+from .transfer import Report, Transfer
+from .unpacking import is_archive, unpack
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What is known of a file that was fetched: where from, its bytes and digest, when, and how it was checked.
+
+    ``verified`` is True where a published digest was met; otherwise ``sha256`` is that of what came the first time,
+    and a later download is compared with it.
+    """
+
+    url: str
+    size: int
+    sha256: str
+    date: str
+    verified: bool
+
+
+def fetch(
+    name: str | PublicDataset,
+    folder: str | os.PathLike[str],
+    *,
+    report: Report | None = None,
+    offline: bool = False,
+    keep_archives: bool = False,
+    timeout_s: float = 30.0,
+    attempts: int = 6,
+    backoff_s: float = 1.0,
+) -> Path:
+    """The public dataset ``name`` below ``folder``, downloaded if it is not there; gives what ``Dataset.open`` takes.
+
+    It lies in ``folder/NAME``, with what is known of its files in ``folder/NAME.download.json`` (see ``fetched``).
+    An interrupted download goes on where it stopped; ``report`` is told of progress. A file without a published
+    digest is taken as it comes the first time and must be the same again later. With ``offline`` nothing is asked of
+    the network. Raises ``UnknownName`` for a name not in the table, ``InputError`` where something else stands in
+    its place, ``ReadError`` for what cannot be fetched or is not what it should be, ``WriteError`` for a full disk.
+    """
+    dataset = public_dataset(name) if isinstance(name, str) else name
+    report = report or (lambda what, done, total: None)
+    folder = Path(folder)
+    target = folder / dataset.name
+    known = {record.url: record for record in fetched(dataset, folder)}
+    if target.is_dir() and all(file.url in known for file in dataset.files):
+        return target / dataset.root
+    if target.exists():
+        raise InputError(
+            f"{target} is there and is no finished download; remove it or choose another folder for {dataset.name}"
+        )
+    if offline:
+        raise InputError(f"{dataset.name} is not in {folder}; fetch it while there is a network")
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder / f".{dataset.name}.lock", dataset.name):
+        staged = folder / f".{dataset.name}.{secrets.token_hex(4)}"
+        records, archives = [], []
+        try:
+            for file in dataset.files:
+                path = _downloaded(
+                    file,
+                    folder / f"{dataset.name}.archives",
+                    known.get(file.url),
+                    report,
+                    timeout_s=timeout_s,
+                    attempts=attempts,
+                    backoff_s=backoff_s,
+                )
+                sha256 = _digest(path, "sha256")
+                records.append(
+                    Fetched(file.url, path.stat().st_size, sha256, _now(), file.digest is not None)
+                )
+                _write_records(dataset, folder, records)
+                archives.append((file, path))
+            staged.mkdir()
+            for file, path in archives:
+                _put(file, path, staged, report)
+            if not (staged / dataset.root).exists():
+                raise ReadError(f"{dataset.name}: the archive has no {dataset.root}; it is not what it was")
+            staged.rename(target)
+        except OSError as error:
+            if isinstance(error, ReadError | WriteError):
+                raise
+            raise WriteError(
+                f"{dataset.name} cannot be put into {folder}: {error.strerror or error}"
+            ) from error
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+        if not keep_archives:
+            shutil.rmtree(folder / f"{dataset.name}.archives", ignore_errors=True)
+    return target / dataset.root
+
+
+def fetched(name: str | PublicDataset, folder: str | os.PathLike[str]) -> tuple[Fetched, ...]:
+    """What is remembered of the files of a dataset that were downloaded into ``folder``; empty if there are none."""
+    dataset = public_dataset(name) if isinstance(name, str) else name
+    try:
+        content = json.loads(_record_path(dataset, Path(folder)).read_text("utf-8"))
+        return tuple(Fetched(**record) for record in content)
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, TypeError) as error:
+        raise ReadError(
+            f"{_record_path(dataset, Path(folder))} is damaged ({error}); remove it, and what it tells of"
+        ) from error
+
+
+def _record_path(dataset: PublicDataset, folder: Path) -> Path:
+    return folder / f"{dataset.name}.download.json"
+
+
+def _write_records(dataset: PublicDataset, folder: Path, records: list[Fetched]) -> None:
+    """Remember ``records``, and what was known before of files that are still to come."""
+    new = {record.url: record for record in fetched(dataset, folder)} | {one.url: one for one in records}
+    with replacing(_record_path(dataset, folder)) as partial:
+        partial.write_text(json.dumps([asdict(record) for record in new.values()], indent=2) + "\n", "utf-8")
+
+
+def _downloaded(
+    file: PublicFile,
+    folder: Path,
+    before: Fetched | None,
+    report: Report,
+    *,
+    timeout_s: float,
+    attempts: int,
+    backoff_s: float,
+) -> Path:
+    """The file in ``folder``, whole and checked."""
+    pooch = require("pooch", "download")
+    folder.mkdir(parents=True, exist_ok=True)
+    name = inside(unquote(urlsplit(file.url).path).rpartition("/")[2] or "download")
+    digest = file.digest or (f"sha256:{before.sha256}" if before else None)
+    transfer = Transfer(
+        folder / f"{name}.part",
+        trusted=digest is not None,
+        size=file.size,
+        report=report,
+        timeout_s=timeout_s,
+        attempts=attempts,
+        backoff_s=backoff_s,
+    )
+    if digest is None and (folder / name).is_file():
+        (
+            folder / name
+        ).unlink()  # from a run that was stopped before it was written down; nothing vouches for it
+    try:
+        with _quiet(pooch.get_logger()):
+            return Path(pooch.retrieve(file.url, digest, fname=name, path=folder, downloader=transfer))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        whose = "published" if file.digest else "remembered from the first download"
+        raise ReadError(
+            f"{file.url} is not the file it should be: its digest differs from the {whose} one ({digest}); "
+            "it was thrown away. Try again; if it stays so, the file has changed on the server"
+        ) from error
+
+
+def _put(file: PublicFile, path: Path, staged: Path, report: Report) -> None:
+    """Unpack an archive (or copy another file) to its place in the dataset."""
+    place = staged / file.into
+    place.mkdir(parents=True, exist_ok=True)
+    if not is_archive(path):
+        shutil.copyfile(path, place / path.name)
+        return
+    unpack(path, place, report=report)
+    for name in file.inner:
+        nested = place / inside(name)
+        if not nested.is_file():
+            raise ReadError(f"{path.name} has no {name}; it is not what it was")
+        unpack(nested, nested.parent, report=report)
+        nested.unlink()
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def _alone(lock: Path, name: str) -> Iterator[None]:
+    """Hold ``lock``, so that two processes do not write one file."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout as error:
+        raise InputError(
+            f"{name} is being downloaded into {lock.parent} by another process; wait for it"
+        ) from error
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Keep pooch from printing: it reports every download on standard error."""
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
