@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from ...geometry import Geometry
-from .camera import linear, photograph
+from .camera import linear, photograph, rgb
 from .scene import Canvas, Scene, SceneKind, check_size, colored
 from .textures import fractal, noise
 

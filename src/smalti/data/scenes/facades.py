@@ -25,6 +25,8 @@ _SHOPS = (
     (30, 30, 34),
 )
 
+_GRIME = 128  # side of the texture of weathering, five texels a metre
+
 
 @dataclass(frozen=True, eq=False)
 class Block:
@@ -41,7 +43,7 @@ class Block:
     window_share: tuple[float, float]  # of the pitch, of the storey
     shop: np.ndarray | None
     panes: np.ndarray  # (rows, columns) brightness of each window
-    grime: np.ndarray  # (256, 256) weathering, repeated
+    grime: np.ndarray  # (128, 128) weathering, repeated
 
 
 def street_blocks(rng: np.random.Generator, greenery: float, far_m: float) -> list[Block]:
@@ -50,7 +52,7 @@ def street_blocks(rng: np.random.Generator, greenery: float, far_m: float) -> li
     gappy = rng.uniform(0.05, 0.3) + 0.5 * greenery * rng.random()
     blocks = []
     z = rng.uniform(0.5, 6.0)
-    grime = fractal(rng, (256, 256), (60, 24), octaves=4, gain=0.6)
+    grime = fractal(rng, (_GRIME, _GRIME), (30, 12), octaves=3, gain=0.7)
     while z < far_m:
         if rng.random() < gappy:
             z += rng.uniform(3, 14)
@@ -72,8 +74,8 @@ def street_blocks(rng: np.random.Generator, greenery: float, far_m: float) -> li
                 pitch=length / max(2, round(length / rng.uniform(2.2, 3.6))),
                 window_share=(rng.uniform(0.75, 0.95), rng.uniform(0.6, 0.85)) if office else shares,
                 shop=linear(_SHOPS[rng.integers(len(_SHOPS))]) if rng.random() < 0.55 else None,
-                panes=rng.beta(0.8, 2.2, (24, 32)).astype(np.float32),
-                grime=np.roll(grime, tuple(rng.integers(0, 256, 2)), (0, 1)),
+                panes=rng.beta(0.8, 2.2, (12, 16)).astype(np.float32),
+                grime=np.roll(grime, tuple(rng.integers(0, _GRIME, 2)), (0, 1)),
             )
         )
         z += length
@@ -98,50 +100,65 @@ def _surface(
 ) -> np.ndarray:
     """Share of light (h, w, 3) that a wall gives back, windows and shops on it.
 
-    ``along`` and ``up`` (h, w) are metres from the corner of the wall, ``wide`` and ``tall`` what a pixel spans.
+    ``along`` (1, w) and ``up`` (h, w) are metres from the corner of the wall, ``wide`` and ``tall`` (1, w) or numbers
+    what a pixel spans there.
     """
     share_x, share_y = block.window_share
-    grime = block.grime[(up * 10).astype(np.int32) % 256, (along * 10).astype(np.int32) % 256]
-    wall = block.wall * (1 + 0.09 * grime)[..., None]
-
-    above = up - block.ground_floor
-    columns, rows = along / block.pitch, above / block.storey
-    low_x, low_y = (1 - share_x) / 2, (1 - share_y) * 0.55
-    upper = (above > 0) & (up < block.height - 0.5)
-    opening = coverage(columns, wide / block.pitch, low_x, low_x + share_x)
-    opening = opening * coverage(rows, tall / block.storey, low_y, low_y + share_y) * upper
-    pane_x, pane_y = 0.12 / block.pitch, 0.1 / block.storey
-    glass = coverage(columns, wide / block.pitch, low_x + pane_x, low_x + share_x - pane_x)
-    glass = glass * coverage(rows, tall / block.storey, low_y + pane_y, low_y + share_y - pane_y) * upper
-
-    pane = block.panes[rows.astype(np.int32) % 24, np.floor(columns).astype(np.int32) % 32]
-    mirrored = view.skylight * (0.05 + 0.5 * pane)[..., None]
-    frame = np.minimum(block.wall * 1.5 + 0.06, 0.75)
-    wall = wall + (frame - wall) * opening[..., None]
-    wall = wall + (mirrored - wall) * glass[..., None]
-
+    if float(np.min(tall)) > block.storey / 2.5:  # too far away for windows
+        return np.broadcast_to(block.wall * np.float32(1 - 0.6 * share_x * share_y), (*up.shape, 3))
+    above = up - np.float32(block.ground_floor)
     low = above <= 0
-    if block.shop is not None:
-        board = coverage((up - block.ground_floor + 1.0) / 50, tall / 50, 0, 0.7 / 50) * low
-        panes = coverage(along / (2 * block.pitch), wide / (2 * block.pitch), 0.06, 0.94)
-        panes = panes * coverage(up / 50, tall / 50, 0.5 / 50, (block.ground_floor - 1.15) / 50) * low
-        inside = view.skylight * (0.06 + 0.25 * np.roll(pane, 3))[..., None]
-        wall = wall + (inside - wall) * panes[..., None]
-        wall = wall + (block.shop - wall) * board[..., None]
+    upper = ~low & (up < block.height - 0.5)
+    columns, rows = along / block.pitch, above / block.storey
+    span_x, span_y = wide / block.pitch, tall / block.storey
+    x, y = (1 - share_x) / 2, (1 - share_y) * 0.55
+    pane_x, pane_y = 0.12 / block.pitch, 0.1 / block.storey
+
+    opening = coverage(columns, span_x, x, x + share_x) * coverage(rows, span_y, y, y + share_y) * upper
+    glass = coverage(columns, span_x, x + pane_x, x + share_x - pane_x) * upper
+    glass = glass * coverage(rows, span_y, y + pane_y, y + share_y - pane_y)
+    pane = block.panes[rows.astype(np.int32) % 12, columns.astype(np.int32) % 16]
+    mirrored = (0.05 + 0.5 * pane) * glass
+    ground = (block.ground_floor - up) / tall  # rows below the first floor
+    board = np.zeros(up.shape, np.float32)
+    if block.shop is None:
+        door = coverage(columns, span_x, x, x + share_x * 0.9) * low
+        door = door * np.clip(ground - 0.9 / tall, 0, 1) * np.clip(up / tall - 0.9 / tall, 0, 1)
+        mirrored += (0.04 + 0.3 * pane) * door
+        opening += door
+        glass += door
     else:
-        openings = coverage(columns, wide / block.pitch, low_x, low_x + share_x * 0.9)
-        openings = openings * coverage(up / 50, tall / 50, 0.9 / 50, (block.ground_floor - 0.9) / 50) * low
-        wall = wall + (mirrored * 0.7 - wall) * openings[..., None]
-    ledge = ((up > block.height - 0.45) | (np.abs(above) < 0.12)).astype(np.float32)[..., None]
-    return wall * (1 + 0.25 * ledge)
+        front = coverage(columns / 2, span_x / 2, 0.06, 0.94) * low
+        front = front * np.clip(ground - 1.15 / tall, 0, 1) * np.clip(up / tall - 0.5 / tall, 0, 1)
+        board = np.clip(ground - 0.3 / tall, 0, 1) * np.clip(1.0 / tall - ground, 0, 1) * low
+        mirrored += (0.06 + 0.25 * pane) * front
+        opening += front + board
+        glass += front
+    grime = block.grime[(up * 5).astype(np.int32) % _GRIME, (along * 5).astype(np.int32) % _GRIME]
+    ledge = 1 + 0.25 * ((up > block.height - 0.45) | (np.abs(above) < 0.12))
+    parts = np.empty((*up.shape, 4), np.float32)
+    parts[..., 0] = (1 - opening) * (1 + 0.09 * grime) * ledge
+    parts[..., 1] = np.maximum(opening - glass - board, 0)
+    parts[..., 2] = mirrored
+    parts[..., 3] = board
+    frame = np.minimum(block.wall * 1.5 + 0.06, 0.75)
+    shop = block.wall if block.shop is None else block.shop
+    return parts @ np.stack([block.wall, frame, view.skylight, shop]).astype(np.float32)
 
 
 def draw_wall(
-    view: View, block: Block, line: float, opposite: float, across: list[Block], exposed: float
+    view: View,
+    block: Block,
+    line: float,
+    opposite: float,
+    across: list[Block],
+    exposed: float,
+    taken: np.ndarray,
 ) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray] | None:
     """The long wall of a block that stands at x = ``line``: where, its mask and its light; None if not in view.
 
-    ``across`` are the blocks at x = ``opposite``, whose shadow falls on it; ``exposed`` dims it for its own place.
+    ``across`` are the blocks at x = ``opposite``, whose shadow falls on it; ``exposed`` is how much sky it sees.
+    Where all is ``taken`` (H, W) by what stands before it, it is not in view.
     """
     height, width = view.size_hw
     columns = np.arange(width) - view.middle_x
@@ -156,11 +173,14 @@ def draw_wall(
     rows = np.arange(max(0, int(top)), min(height, int(bottom) + 2), dtype=np.float32)
     if len(rows) == 0:
         return None
+    place = np.s_[int(rows[0]) : int(rows[-1]) + 1, int(found[0]) : int(found[-1]) + 1]
+    if taken[place].all():
+        return None
     tall = z / np.float32(view.focal_px)
     up = view.height_m - (rows[:, None] - view.horizon_y) * tall[None]
     mask = (up >= 0) & (up < block.height)
-    along = np.broadcast_to(z - block.near, up.shape)
-    wide = z**2 / np.float32(view.focal_px * abs(line))
+    along = (z - np.float32(block.near))[None]
+    wide = z[None] ** 2 / np.float32(view.focal_px * abs(line))
 
     normal = (-np.sign(line), 0.0, 0.0)
     lit = np.full(up.shape, max(0.0, float(np.dot(normal, view.sun))), np.float32)
@@ -170,13 +190,12 @@ def draw_wall(
         lit *= np.clip((up - shaded_to[None]) / 0.3 + 0.5, 0, 1)
     corner = 0.65 + 0.35 * np.clip(up / 4, 0, 1)  # less sky is seen from the foot of a wall
     arriving = view.ambient(0.0) * exposed * corner[..., None] + view.sunlight * lit[..., None]
-    light = view.through_air(_surface(view, block, along, up, wide, tall) * arriving, z[None])
-    place = np.s_[int(rows[0]) : int(rows[-1]) + 1, int(found[0]) : int(found[-1]) + 1]
+    light = view.through_air(_surface(view, block, along, up, wide, tall[None]) * arriving, z[None])
     return place, mask, light.astype(np.float32)
 
 
 def draw_front(
-    view: View, block: Block, line: float, exposed: float
+    view: View, block: Block, line: float, exposed: float, taken: np.ndarray
 ) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray] | None:
     """The end of a block that faces the camera, seen where a gap lies before it; as ``draw_wall``."""
     height, width = view.size_hw
@@ -188,12 +207,13 @@ def draw_front(
     rows = np.arange(max(0, int(np.ceil(top))), min(height, int(np.floor(bottom)) + 1), dtype=np.float32)
     if len(columns) == 0 or len(rows) == 0:
         return None
+    place = np.s_[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+    if taken[place].all():
+        return None
     along = np.abs((columns - view.middle_x) / scale - line).astype(np.float32)
     up = np.broadcast_to(view.height_m - (rows[:, None] - view.horizon_y) / scale, (len(rows), len(columns)))
-    along = np.broadcast_to(along[None], up.shape)
     corner = 0.65 + 0.35 * np.clip(up / 4, 0, 1)
     sunlit = view.sunlight * max(0.0, -float(view.sun[2]))
     arriving = (view.ambient(0.0) * exposed + sunlit) * corner[..., None]
-    light = view.through_air(_surface(view, block, along, up, 1 / scale, 1 / scale) * arriving, block.near)
-    place = np.s_[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+    light = view.through_air(_surface(view, block, along[None], up, 1 / scale, 1 / scale) * arriving, block.near)
     return place, np.ones(up.shape, bool), light.astype(np.float32)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from pydantic import Field, field_validator
 
-from .camera import linear, photograph
+from .camera import linear, photograph, rgb
 from .scene import Canvas, Scene, SceneKind, check_size, colored
 from .textures import fractal, noise
 

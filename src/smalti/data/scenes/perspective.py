@@ -83,7 +83,7 @@ class Raster:
         cv2.fillConvexPoly(self.light, whole, tuple(map(float, light)), cv2.LINE_8, _SHIFT)
 
     def ellipse(
-        self, middle: tuple[float, float], radii: tuple[float, float], light: np.ndarray, grow: bool = True
+        self, middle: np.ndarray, radii: tuple[float, float], light: np.ndarray, grow: bool = True
     ) -> None:
         """Fill an ellipse with half axes ``radii`` (x, y)."""
         angles = np.linspace(0, 2 * np.pi, max(8, min(32, int(4 * max(radii)))), endpoint=False)

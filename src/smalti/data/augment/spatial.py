@@ -1,0 +1,214 @@
+"""Where pixels lie: flips, turns, rotation, scale, shift, shear, elastic, perspective, crop, pad, resize."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from .augmentation import Augmentation, Degrees, Kind, Ratios, SignedShares, Span, Steep, Within, between, between_ratios
+from .draft import Draft
+from .warp import Bend, about, translation
+
+Axis = Literal["z", "y", "x"]
+
+_FINER = 4  # times as close as its points is a bend refined
+
+
+class Spatial(Augmentation):
+    """What moves pixels. All moves of a chain are joined, and pixels are sampled once."""
+
+    kind: ClassVar[Kind] = "spatial"
+
+
+def _axis(name: Axis, ndim: int) -> int | None:
+    """Index of an axis by name; None for z of a picture."""
+    index = "zyx".index(name) - (3 - ndim)
+    return index if index >= 0 else None
+
+
+def _center(draft: Draft) -> np.ndarray:
+    return (np.array(draft.shape) - 1) / 2
+
+
+def _apply_physical(draft: Draft, linear: np.ndarray) -> None:
+    """Move by a linear map of places in units of the spacing, about the middle; coarse axes stay."""
+    coarse = ~draft.turning
+    linear = linear.copy()
+    linear[coarse] = 0
+    linear[:, coarse] = 0
+    linear[coarse, coarse] = 1
+    spacing = draft.spacing
+    draft.move(about(_center(draft), linear * spacing / spacing[:, np.newaxis]))
+
+
+class Flip(Spatial):
+    """Turned over along one axis."""
+
+    name: ClassVar[str] = "flip"
+    source: ClassVar[str] = "Krizhevsky et al., ImageNet classification with deep CNNs, NIPS (2012), section 4.1"
+
+    probability: float = Field(0.5, ge=0, le=1, description="Share of samples that are changed.")
+    axis: Axis = Field("x", description="Axis that is reversed: x left and right, y up and down, z the slices.")
+
+    def change(self, draft: Draft, rng: np.random.Generator) -> None:
+        axis = _axis(self.axis, draft.ndim)
+        if axis is not None:
+            matrix = np.eye(draft.ndim + 1)
+            matrix[axis, axis], matrix[axis, -1] = -1, draft.shape[axis] - 1
+            draft.move(matrix)
+
+
+class QuarterTurn(Spatial):
+    """Turned in the plane of y and x by a multiple of 90 degrees, pixel by pixel."""
+
+    name: ClassVar[str] = "quarter-turn"
+    source: ClassVar[str] = "the eight symmetries of the square: any text on group theory (dihedral group D4)"
+
+    turns: tuple[Literal[0, 1, 2, 3], ...] = Field(
+        (0, 1, 2, 3), min_length=1, description="Quarter turns, one of which is drawn; anticlockwise on a screen."
+    )
+
+    def change(self, draft: Draft, rng: np.random.Generator) -> None:
+        y, x = draft.ndim - 2, draft.ndim - 1
+        for _ in range(self.turns[int(rng.integers(len(self.turns)))]):
+            height, width = draft.shape[-2:]
+            matrix = np.eye(draft.ndim + 1)
+            matrix[[y, x], [y, x]] = 0
+            matrix[y, x], matrix[x, y], matrix[x, -1] = 1, -1, width - 1
+            draft.move(matrix, shape=(*draft.shape[:-2], width, height))
+
+
+class Rotate(Spatial):
+    """Rotated about the middle, in a volume by its spacing; beyond the image lies void."""
+
+    name: ClassVar[str] = "rotate"
+    source: ClassVar[str] = "Simard et al., Best practices for convolutional neural networks, ICDAR (2003)"
+
+    degrees: Degrees = Field((-30.0, 30.0), description="In the plane of y and x, anticlockwise on a screen.")
+    tilt_degrees: Degrees = Field((-15.0, 15.0), description="Of a volume: about the x and about the y axis, too.")
+
+    def change(self, draft: Draft, rng: np.random.Generator) -> None:
+        linear = np.eye(draft.ndim)
+        planes = [(draft.ndim - 2, draft.ndim - 1, self.degrees)]
+        if draft.ndim == 3:
+            planes += [(0, 1, self.tilt_degrees), (0, 2, self.tilt_degrees)]
+        for one, other, span in planes:
+            angle = np.deg2rad(between(span, rng))
+            turn = np.eye(draft.ndim)
+            turn[one, one] = turn[other, other] = np.cos(angle)
+            turn[one, other], turn[other, one] = np.sin(angle), -np.sin(angle)
+            if draft.turning[one] and draft.turning[other]:
+                linear = linear @ turn
+        _apply_physical(draft, linear)
+
+
+class Scale(Spatial):
+    """Larger or smaller about the middle, in a frame of the same size; the spacing follows."""
+
+    name: ClassVar[str] = "scale"
+    source: ClassVar[str] = "Krizhevsky et al., NIPS (2012); Simard et al., ICDAR (2003)"
+
+    factor: Ratios = Field((0.75, 1.33), description="How much larger things become; drawn as a ratio.")
+    stretch: Ratios = Field((1.0, 1.0), description="Height against width, drawn as a ratio; 1 keeps shapes.")
+
+    def change(self, draft: Draft, rng: np.random.Generator) -> None:
+        factor, stretch = between_ratios(self.factor, rng), between_ratios(self.stretch, rng)
+        factors = np.full(draft.ndim, factor)
+        factors[-2] *= np.sqrt(stretch)
+        factors[-1] /= np.sqrt(stretch)
+        _apply_physical(draft, np.diag(1 / factors))
+
+
+class Shift(Spatial):
+    """Moved along every axis."""
+
+    name: ClassVar[str] = "shift"
+    source: ClassVar[str] = "Simard et al., Best practices for convolutional neural networks, ICDAR (2003)"
+
+    share: SignedShares = Field((-0.1, 0.1), description="Along each axis, as a share of the image's length.")
+
+    def change(self, draft: Draft, rng: np.random.Generator) -> None:
+        draft.move(translation([-between(self.share, rng) * length for length in draft.shape]))
+
+
+class Shear(Spatial):
+    """Slanted: x moves with y."""
+
+    name: ClassVar[str] = "shear"
+    source: ClassVar[str] = "Simard et al., Best practices for convolutional neural networks, ICDAR (2003)"
+
+    degrees: Steep = Field((-10.0, 10.0), description="Slant of what was upright.")
+
+    def change(self, draft: Draft, rng: np.random.Generator) -> None:
+        linear = np.eye(draft.ndim)
+        linear[-1, -2] = np.tan(np.deg2rad(between(self.degrees, rng)))
+        if draft.turning[-2:].all():
+            _apply_physical(draft, linear)
+
+
+class Elastic(Spatial):
+    """Bent smoothly: a grid of points is displaced at random, with cubic curves between them."""
+
+    name: ClassVar[str] = "elastic"
+    source: ClassVar[str] = "Simard et al., ICDAR (2003); on a grid as in Ronneberger et al., U-Net, MICCAI (2015)"
+
+    amplitude_px: Annotated[Span, Within(0, 200)] = Field(
+        (2.0, 6.0), description="Standard deviation of the displacement, in pixels of the finest axis."
+    )
+    distance_px: float = Field(
+        48.0, ge=4, le=10_000, description="Between neighbouring points, in pixels of the finest axis."
+    )
+
+    def change(self, draft: Draft, rng: np.random.Generator) -> None:
+        ratio = draft.spacing / draft.finest
+        step = np.maximum(self.distance_px / ratio, 1.0)
+        counts = [int(np.ceil((length - 1) / each)) + 3 for length, each in zip(draft.shape, step, strict=True)]
+        amplitude = between(self.amplitude_px, rng)
+        offsets = rng.standard_normal((*counts, draft.ndim), np.float32) * np.float32(amplitude)
+        offsets = (offsets / ratio * draft.turning).astype(np.float32)
+        refined = _refined(offsets, _FINER)
+        draft.move(bend=Bend(refined, -step, step / _FINER))
+
+
+def _refined(offsets: np.ndarray, times: int) -> np.ndarray:
+    """Points ``times`` as close along every axis, from cubic curves, so that straight lines between look smooth."""
+    for axis in range(offsets.ndim - 1):
+        lined = np.moveaxis(offsets, axis, 0)
+        flat = np.ascontiguousarray(lined).reshape(len(lined), -1)
+        fine = (len(lined) - 1) * times + 1
+        rows = np.arange(fine, dtype=np.float32)[:, np.newaxis] / np.float32(times)
+        ys, xs = np.broadcast_arrays(rows, np.arange(flat.shape[1], dtype=np.float32))
+        smooth = cv2.remap(
+            flat,
+            np.ascontiguousarray(xs),
+            np.ascontiguousarray(ys),
+            cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        offsets = np.moveaxis(smooth.reshape(fine, *lined.shape[1:]), 0, axis)
+    return np.ascontiguousarray(offsets)
+
+
+class Perspective(Spatial):
+    """Seen from another place: the four corners move, each by itself."""
+
+    name: ClassVar[str] = "perspective"
+    ndims: ClassVar[tuple[int, ...]] = (2,)
+    source: ClassVar[str] = "Hartley and Zisserman, Multiple View Geometry, 2nd ed. (2004), section 2.3"
+
+    share: Annotated[Span, Within(0, 0.4)] = Field(
+        (0.0, 0.1), description="How far corners move at most, as a share of the image's sides."
+    )
+
+    def change(self, draft: Draft, rng: np.random.Generator) -> None:
+        height, width = draft.shape
+        far = np.array([width, height], np.float32) - 1
+        corners_xy = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * far
+        strength = between(self.share, rng)
+        sources_xy = corners_xy + (rng.random((4, 2)) * 2 - 1).astype(np.float32) * strength * far
+        if min(far) > 0:
+            matrix = cv2.getPerspectiveTransform(corners_xy, sources_xy.astype(np.float32))
+            draft.move(matrix[[1, 0, 2]][:, [1, 0, 2]])

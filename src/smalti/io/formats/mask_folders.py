@@ -1,0 +1,183 @@
+"""A folder of images and a folder of masks: what the formats that are kept so share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field
+
+from ...classes import ClassSet
+from ...errors import InputError, ReadError
+from ...sample import Sample
+from ...segmentation import Segmentation
+from .. import read
+from .class_lists import ClassList, class_list
+from .format import AnnotationFormat, Annotations, Recognised
+from .images import PICTURES, place_image
+from .mask_kinds import Kind, Look, look
+from .pairing import Pair, Pairing, find_pairs
+from .records import about
+from .roles import split_of
+from .sample_lists import read_samples, write_samples
+from .tree import Tree, inside
+
+Numbers = int | tuple[int, ...] | None
+Loader = Callable[[Path], tuple[Segmentation, ...]]
+_Read = TypeVar("_Read")
+
+
+class MaskFolder(AnnotationFormat):
+    """Images in one folder and a mask for each in another; see ``pairing`` for how they find each other."""
+
+    images: str = Field(
+        "", description="Folder or glob of the images, such as images or **/*_sat.jpg; empty to go by names."
+    )
+    masks: str = Field(
+        "", description="Folder or glob of the masks, such as trimaps or **/*_mask.png; empty to go by names."
+    )
+    group: str = Field(
+        "auto",
+        description="Group of a sample: auto, none, folder, or a regular expression with a bracket, for its name.",
+    )
+
+    def recognise_as(self, tree: Tree, kind: Kind) -> Recognised | None:
+        """Whether the masks of ``tree`` are of this kind."""
+        if tree.focus is not None:
+            return None
+        try:
+            pairing = self.pairing(tree)
+            listed = class_list(tree, None)
+        except (InputError, ReadError):
+            return None
+        if not pairing.masks:
+            return None
+        if not pairing.choices:
+            found = look(tree, pairing.masks, listed)
+            return None if found is None or found.kind != kind else Recognised(_certainty(listed), found.reason)
+        looks = {
+            choice: look(tree, find_pairs(tree, masks=choice).masks, listed)
+            for choice in pairing.choices
+            if choice
+        }
+        fitting = [f"{choice} ({seen.reason})" for choice, seen in looks.items() if _is(seen, kind)]
+        return Recognised(0.4, f"masks={' or masks='.join(fitting)}") if fitting else None
+
+    def pairing(self, tree: Tree) -> Pairing:
+        """Images and masks, by the list of samples if there is one and nothing else is asked for."""
+        listed = None if self.images or self.masks else read_samples(tree)
+        return find_pairs(tree, self.images, self.masks, self.group) if listed is None else listed
+
+    def one_pairing(self, tree: Tree) -> Pairing:
+        """The same. Raises ``ReadError`` where there is no image, ``InputError`` where the masks must be chosen."""
+        if tree.focus is not None:
+            raise ReadError(f"{tree.root / tree.focus} is one file; give the folder that has images and masks")
+        pairing = self.pairing(tree)
+        if pairing.choices:
+            names = " or ".join(repr(choice) for choice in pairing.choices if choice)
+            raise InputError(f"{tree.root}: images have masks of several kinds; choose with masks={names}")
+        if not pairing.pairs and not pairing.problems:
+            raise ReadError(f"{tree.root} has no folder of images; name them with images= and masks=")
+        return pairing
+
+    def annotations(
+        self, tree: Tree, pairing: Pairing, classes: ClassSet, load: Loader
+    ) -> Annotations:
+        """The samples of the pairs, whose truths ``load(path of the mask)`` reads; it must be picklable."""
+        return Annotations(list(_samples(tree, pairing.pairs, load)), classes, pairing.problems)
+
+    def write_folder(
+        self, folder: Path, samples: Iterable[Sample], put: Callable[[Path, Segmentation], Path], masks: str = "masks"
+    ) -> list[str]:
+        """Images into ``images`` and masks into ``masks``; ``put(path without suffix, truth)`` writes a mask."""
+        pairs: list[Pair] = []
+        taken: set[str] = set()
+        for sample in samples:
+            truth = picture_truth(sample, self.title)
+            place = _place(sample, taken)
+            image = place_image(sample, folder / "images", place, PICTURES)
+            mask = None if truth is None else put(folder / masks / place, truth)
+            fields = about(sample)
+            split, group = fields.pop("split", None), fields.pop("group", None)
+            pairs.append(
+                Pair(
+                    inside(sample.name),
+                    None if image is None else f"images/{image}",
+                    None if mask is None else mask.relative_to(folder).as_posix(),
+                    split,
+                    group,
+                    fields or None,
+                )
+            )
+        derived = find_pairs(Tree(folder), group=self.group)
+        found = {pair.name: pair for pair in derived.pairs}
+        if derived.choices or derived.problems or any(found.get(pair.name) != pair for pair in pairs):
+            write_samples(folder, pairs)
+        return [pair.name for pair in pairs]
+
+
+def picture_truth(sample: Sample, title: str) -> Segmentation | None:
+    """The first truth of a sample, None where it has no annotation. Raises ``InputError`` for that of a volume."""
+    truth = sample.truths[0] if sample.annotated else None
+    if truth is not None and truth.ndim != 2:
+        raise InputError(
+            f"{sample.name} is a volume of {truth.shape} and {title} hold pictures; write stacks, nifti or smalti"
+        )
+    return truth
+
+
+def of_all(read_one: Callable[[Path], _Read], paths: Sequence[Path]) -> list[_Read]:
+    """``read_one`` of each path, in threads, in order."""
+    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
+        return list(pool.map(read_one, paths))
+
+
+def _certainty(listed: ClassList | None) -> float:
+    return 0.6 if listed is None else 0.7
+
+
+def _is(found: Look | None, kind: Kind) -> bool:
+    return found is not None and found.kind == kind
+
+
+def _samples(tree: Tree, pairs: Sequence[Pair], load: Loader) -> Iterator[Sample]:
+    folders: dict[str, Path] = {}
+
+    def path_of(name: str) -> Path:
+        folder, _, file = name.rpartition("/")
+        if folder not in folders:
+            folders[folder] = tree.root / folder
+        return folders[folder] / file
+
+    for pair in pairs:
+        image = None if pair.image is None else path_of(pair.image)
+        mask = None if pair.mask is None else path_of(pair.mask)
+        yield Sample(
+            pair.name,
+            None if image is None else partial(read, image),
+            None if mask is None else partial(load, mask),
+            image,
+            () if mask is None else (mask,),
+            pair.split,
+            pair.group,
+            **_fields(pair),
+        )
+
+
+def _fields(pair: Pair) -> dict[str, Any]:
+    return {} if pair.fields is None else dict(pair.fields)
+
+
+def _place(sample: Sample, taken: set[str]) -> str:
+    """Where a sample's files go: its name, in the folder of its split."""
+    name = inside(sample.name)
+    first = name.split("/")[0]
+    place = name if sample.split is None or split_of(first) == sample.split else inside(f"{sample.split}/{name}")
+    while place.lower() in taken:
+        place += "_"
+    taken.add(place.lower())
+    return place
