@@ -41,8 +41,8 @@ def is_archive(path: Path) -> bool:
 def unpack(archive: Path, folder: Path, *, report: Report | None = None) -> int:
     """Unpack a zip or tar archive into ``folder``; gives the number of files.
 
-    Hidden files (``.DS_Store``, ``__MACOSX``) are left out. Raises ``ReadError`` for an archive that is damaged, that
-    leads out of the folder, holds links or devices, names a file twice, or would unpack to more than ``MAX_RATIO`` times
+    Hidden files (``.DS_Store``, ``__MACOSX``) are left out. Raises ``ReadError`` for an archive that is damaged, leads
+    out of the folder, holds links or devices, names a file twice, or would unpack to more than ``MAX_RATIO`` times
     its size, and ``WriteError`` where the disk has no room for it. What has been unpacked by then stays: unpack
     into a folder of its own and rename it at the end.
     """
@@ -141,7 +141,7 @@ def _in_words(archive: Path) -> Iterator[None]:
     except (ReadError, WriteError, InputError):
         raise
     except _DAMAGE as error:
-        raise ReadError(f"{archive} is damaged or no such archive: {error or 'it ends too early'}") from error
+        raise ReadError(f"{archive} is damaged or no such archive: {str(error) or 'it ends too early'}") from error
     except FileExistsError as error:
         raise ReadError(f"{archive} holds {error.filename} twice; it is refused") from error
     except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -13,7 +13,7 @@ from ...errors import InputError
 from .warp import Bend, Border, Interpolation, Stage, Warp, joined, moved_points
 
 Curve = Callable[[np.ndarray, float, float], np.ndarray]
-"""Values (..., C) or (..., 1) of any shape in floats, lowest and highest value of the image -> new values."""
+"""Values (..., C) or (..., 1) in floats, lowest and highest value of the image -> new values (..., C) or (..., 1)."""
 
 LIMIT = 3.0
 """Axes whose spacing is more than this many times the finest do not turn, bend or grow: nnU-Net's threshold of
@@ -25,7 +25,7 @@ class Truth:
     """What one source says: label maps (*S,) that belong together, where it is void (*S,) uint8, its weight."""
 
     layers: list[np.ndarray]
-    void: np.ndarray | None
+    void: np.ndarray | None = None
     weight: float = 1.0
 
 
@@ -33,17 +33,19 @@ class Truth:
 class Draft:
     """Pixels (*S, C) and truths that move together; augmentations change it by its methods.
 
-    ``class_ids`` (N,) are there where labels number segments, None where they are class ids themselves. ``outside``
-    is the label of places beyond the image, ``void_label`` that of places of which nothing is known, if there is
-    one. ``spacing`` (ndim,) is in any unit. Moves and tones are kept until pixels are needed (``settle``), so that
-    moves are done as one and tones as one table.
+    ``class_ids`` (N,) are there where labels number segments, and None where they are class ids themselves;
+    ``things`` (N,) bool says which segments are countable. What is not known has the label ``void_label`` where
+    there is one, or is kept in maps of its own (``keeps_void``). ``spacing`` (ndim,) is in any unit. Moves and tones
+    are kept until pixels are needed (``settle``), so that moves are done as one, and tones by one table.
     """
 
     pixels: np.ndarray
     truths: list[Truth]
     spacing: np.ndarray
     class_ids: np.ndarray | None = None
+    things: np.ndarray | None = None
     void_label: int | None = None
+    keeps_void: bool = False
     channels: tuple[str, ...] | None = None
     border: Border = "void"
     fill: float | None = None
@@ -51,13 +53,13 @@ class Draft:
     value_range: tuple[float, float] | None = None
     partner: Callable[[np.random.Generator], Draft] | None = None
     parts: list[Any] = field(default_factory=list)  # where the segments come from, in the order of their numbers
+    moved: np.ndarray = field(init=False)  # from pixels as they are to those of the image that came
+    bent: bool = False  # whether ``moved`` says it only roughly, or several images are in one
+    areas_px: np.ndarray | None = None  # of each segment, were it all inside and in front; 0 where it was empty
 
     def __post_init__(self) -> None:
         self.shape: tuple[int, ...] = self.pixels.shape[:-1]
-        self.moved = np.eye(self.ndim + 1)  # from pixels of the result to those of the image that came
-        self.bent = False  # whether ``moved`` says it only roughly, or several images are in one
-        self.own = False  # whether the pixels are a copy that may be written to
-        self.areas_px: np.ndarray | None = None  # of each segment, as large as it would be were it all inside
+        self.moved = np.eye(self.ndim + 1)
         self._stages: list[Stage] = []
         self._curves: list[Curve] = []
 
@@ -84,6 +86,12 @@ class Draft:
         named = self.channels is not None and len(self.channels) > 1 and self.channels[-1] == "alpha"
         return self.pixels.shape[-1] - named
 
+    @property
+    def values(self) -> np.ndarray:
+        """The pixels without alpha, (*S, C)."""
+        channels = self.num_values
+        return self.pixels if channels == self.pixels.shape[-1] else self.pixels[..., :channels]
+
     def limits(self) -> tuple[float, float]:
         """Lowest and highest value that strengths are relative to, and that values are kept between.
 
@@ -96,13 +104,22 @@ class Draft:
             if dtype == np.uint8:
                 self.value_range = (0.0, 255.0)
             else:
-                values = self.pixels[..., : self.num_values]
-                low, high = float(values.min()), float(values.max())
-                if not np.isfinite([low, high]).all():
-                    finite = values[np.isfinite(values)]
-                    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-                self.value_range = (low, high)
+                self.value_range = _own_range(self.values)
         return self.value_range
+
+    def mean(self, per_channel: bool = False) -> np.ndarray:
+        """Mean value as it will be after the tones so far, (1,) or (C,) float32."""
+        self._settle_moves()
+        values = self.values
+        if values.shape[-1] <= 4 and values.dtype in (np.uint8, np.uint16, np.float32) and values.ndim == 3:
+            means = np.array(cv2.mean(np.ascontiguousarray(values))[: values.shape[-1]], np.float32)
+        else:
+            means = values.mean(axis=tuple(range(values.ndim - 1)), dtype=np.float64).astype(np.float32)
+        means = means if per_channel else means.mean(keepdims=True)
+        low, high = self.limits()
+        for curve in self._curves:
+            means = curve(means, low, high).clip(low, high)
+        return means if per_channel else means.mean(keepdims=True)
 
     # Moves
 
@@ -113,7 +130,7 @@ class Draft:
         bend: Bend | None = None,
         shape: Sequence[int] | None = None,
     ) -> None:
-        """Take the pixel p of a result of ``shape`` from ``matrix(p)``, displaced by ``bend``, of what there is now.
+        """Take the pixel p of a result of ``shape`` from ``matrix(p)`` of what there is now, displaced by ``bend``.
 
         Indices are z, y, x and homogeneous. The spacing follows.
         """
@@ -135,47 +152,45 @@ class Draft:
             self.shape = tuple(int(length) for length in shape)
 
     def locate(self, points: np.ndarray) -> np.ndarray:
-        """Where ``points`` (P, ndim) of the settled arrays will lie after the moves so far, bends left out."""
-        matrices = [stage for stage in self._stages if not isinstance(stage, Bend)]
-        return moved_points(np.linalg.inv(joined(matrices)), points) if matrices else points
+        """Where ``points`` (P, ndim) of the arrays will lie after the moves so far, bends left out."""
+        matrix = joined(self._stages, self.ndim)
+        return moved_points(np.linalg.inv(matrix), points)
 
     def tone(self, curve: Curve) -> None:
         """Change values by a curve, joined with those before and after."""
         self.limits()
         self._curves.append(curve)
 
-    def settle(self) -> Draft:
+    def settle(self) -> None:
         """Carry out what was kept, so that ``pixels`` and ``truths`` are as they should be."""
-        if self._stages or self.shape != self.pixels.shape[:-1]:
-            self._settle_moves()
-        if self._curves:
-            self._settle_tones()
-        return self
+        self._settle_moves()
+        self._settle_tones()
 
     def _settle_moves(self) -> None:
-        stages = self._stages or [np.eye(self.ndim + 1)]
+        if not self._stages and self.shape == self.pixels.shape[:-1]:
+            return
+        stages, self._stages = self._stages, []
         warp = Warp(self.pixels.shape[:-1], self.shape, stages, self.border)
-        covers = warp.covers()
-        fill = self.fill
+        if self.areas_px is None and not warp.keeps_all:
+            self.count_areas()
+        if self.areas_px is not None:
+            self.areas_px = self.areas_px / warp.shrinkage
+        fill, covers = self.fill, warp.covers
         if fill is None:
             fill = 0.0 if covers or self.pixels.dtype == bool else self.limits()[0]
-        self._count_areas()
+        outside = self.void_label or 0
         for truth in self.truths:
-            if truth.void is None and not covers and self.void_label is None:
+            if truth.void is None and self.keeps_void and not covers:
                 truth.void = np.zeros(self.pixels.shape[:-1], np.uint8)
-            truth.layers = [warp.on_labels(layer, self.void_label or 0) for layer in truth.layers]
+            truth.layers = [warp.on_labels(layer, outside) for layer in truth.layers]
             truth.void = None if truth.void is None else warp.on_labels(truth.void, 1)
         self.pixels = warp.on_pixels(self.pixels, fill, self.interpolation)
-        self.own = True
-        if self.areas_px is not None and warp.stages:
-            matrix = joined(warp.stages)
-            self.areas_px = self.areas_px / max(abs(float(np.linalg.det(matrix[:-1, :-1]))), 1e-12)
-        matrices = [stage for stage in stages if not isinstance(stage, Bend)]
-        self.moved = self.moved @ joined(matrices) if matrices else self.moved
-        self._stages = []
+        self.moved = self.moved @ joined(stages, self.ndim)
 
-    def _count_areas(self) -> None:
-        """Pixels of each segment before anything is cut off."""
+    # Truth
+
+    def count_areas(self) -> None:
+        """Remember how large segments are, before something is cut off or covered."""
         if self.class_ids is not None and self.areas_px is None:
             self.areas_px = self.present_px().astype(np.float64)
 
@@ -188,17 +203,31 @@ class Draft:
                 areas += np.bincount(layer.reshape(-1), minlength=count + 1)
         return areas[1:]
 
+    def blank(self, place: tuple[slice, ...]) -> None:
+        """Make a part of the truth void."""
+        if self.void_label is None and not self.keeps_void:
+            raise InputError("void is to be written and no label means void; give void=, such as void=255")
+        self.count_areas()
+        for truth in self.truths:
+            if self.keeps_void:
+                truth.void = np.zeros(self.shape, np.uint8) if truth.void is None else truth.void.copy()
+                truth.void[place] = 1
+            truth.layers = [layer.copy() for layer in truth.layers]
+            for layer in truth.layers:
+                layer[place] = self.void_label or 0
+
     # Values
 
     def _settle_tones(self) -> None:
+        if not self._curves:
+            return
         low, high = self.limits()
         curves, self._curves = self._curves, []
         if self.pixels.dtype == np.uint8:
             values = np.arange(256, dtype=np.float32)[:, np.newaxis]
             for curve in curves:
                 values = curve(values, low, high).clip(low, high)
-            table = np.rint(values).astype(np.uint8)
-            self._look_up(table)
+            self._look_up(np.rint(values).astype(np.uint8))
         else:
             values = self.floats()
             for curve in curves:
@@ -206,27 +235,15 @@ class Draft:
             self.put(values)
 
     def _look_up(self, table: np.ndarray) -> None:
-        """Replace 8-bit values by a table (256, 1) for all channels or (256, C) for each."""
-        values, channels = self.values, self.num_values
-        if table.shape[1] == 1 and values.flags.c_contiguous:
-            flat = values.reshape(values.shape[0], -1)
-            self.pixels = cv2.LUT(flat, table[:, 0]).reshape(values.shape)
-            self.own = True
-            return
-        shape = values.shape
-        flat = np.ascontiguousarray(values).reshape(shape[0], -1, channels)
-        table = np.ascontiguousarray(np.broadcast_to(table, (256, channels)))
-        if channels <= 4:
-            found = cv2.LUT(flat, table.reshape(1, 256, channels))
+        """Replace 8-bit values by a table, (256, 1) for all channels or (256, C)."""
+        values, channels = np.ascontiguousarray(self.values), self.num_values
+        if table.shape[1] == 1:
+            found = cv2.LUT(values.reshape(values.shape[0], -1), table[:, 0])
+        elif channels <= 4:
+            found = cv2.LUT(values.reshape(values.shape[0], -1, channels), table.reshape(1, 256, channels))
         else:
-            found = np.stack([table[:, k][flat[..., k]] for k in range(channels)], axis=-1)
-        self.put(found.reshape(shape))
-
-    @property
-    def values(self) -> np.ndarray:
-        """The pixels without alpha, (*S, C)."""
-        channels = self.num_values
-        return self.pixels if channels == self.pixels.shape[-1] else self.pixels[..., :channels]
+            found = np.stack([table[:, k][values[..., k]] for k in range(channels)], axis=-1)
+        self.put(found.reshape(values.shape))
 
     def floats(self) -> np.ndarray:
         """The values in float32, or float64 where they need it; a copy."""
@@ -235,15 +252,72 @@ class Draft:
         return self.values.astype(np.float32 if short else np.float64)
 
     def put(self, values: np.ndarray) -> None:
-        """Set the values (*S, C) of all but alpha. Others than 8-bit ones are clipped, rounded and cast."""
+        """Set the values (*S, C) of all but alpha, kept between the limits, rounded and cast where need be.
+
+        The array is handed over and may be changed.
+        """
         dtype = self.pixels.dtype
-        if values.dtype != dtype or dtype.kind == "f":
+        if dtype != np.uint8 or values.dtype != dtype:
             low, high = self.limits()
-            np.clip(values, low, high, out=values)
-            if dtype.kind in "ui":
-                np.rint(values, out=values)
+            values = np.clip(values, low, high, out=values)
+            if dtype.kind in "ui" and values.dtype.kind == "f":
+                values = np.rint(values, out=values)
             values = values.astype(dtype, copy=False)
         if self.num_values < self.pixels.shape[-1]:
             values = np.concatenate([values, self.pixels[..., self.num_values :]], axis=-1)
         self.pixels = values
-        self.own = True
+
+    # Others
+
+    def clone(self) -> Draft:
+        """The same once more, to be changed by itself."""
+        self.settle()
+        twin = replace(self, truths=[replace(truth, layers=list(truth.layers)) for truth in self.truths])
+        twin.parts, twin.bent = list(self.parts), self.bent
+        return twin
+
+    def another(self, rng: np.random.Generator) -> Draft:
+        """Another sample to mix with, drawn at random; this one once more where there are no others.
+
+        Raises ``InputError`` for one that does not fit.
+        """
+        other = self.clone() if self.partner is None else self.partner(rng)
+        one = (self.ndim, self.pixels.shape[-1], self.pixels.dtype, self.class_ids is None, len(self.truths) > 0)
+        two = (other.ndim, other.pixels.shape[-1], other.pixels.dtype, other.class_ids is None, len(other.truths) > 0)
+        if one != two:
+            raise InputError(
+                "samples that are mixed must be alike, got "
+                + " and ".join(
+                    f"{each[0]}-D {each[2]} of {each[1]} channels{' with' if each[4] else ' without'} truth"
+                    + ("" if each[3] else " of segments")
+                    for each in (one, two)
+                )
+            )
+        return other
+
+    def join(self, other: Draft) -> int:
+        """Take over the segments of another one, and give how much their numbers go up."""
+        self.bent = True
+        if self.pixels.dtype not in (np.uint8, bool):
+            (low, high), (low2, high2) = self.limits(), other.limits()
+            self.value_range = (min(low, low2), max(high, high2))
+        if self.class_ids is None or other.class_ids is None:
+            return 0
+        self.count_areas()
+        other.count_areas()
+        offset = len(self.class_ids)
+        self.class_ids = np.concatenate([self.class_ids, other.class_ids])
+        assert self.areas_px is not None and other.areas_px is not None
+        self.areas_px = np.concatenate([self.areas_px, other.areas_px])
+        if self.things is not None and other.things is not None:
+            self.things = np.concatenate([self.things, other.things])
+        self.parts = self.parts + other.parts
+        return offset
+
+
+def _own_range(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        finite = values[np.isfinite(values)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    return low, high

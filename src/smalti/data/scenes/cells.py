@@ -41,14 +41,11 @@ class Cells(SceneKind):
     def draw(self, seed: int, index: int) -> Scene:
         rng = self.rng(seed, index)
         radius_px = max(2.5, self.diameter_um / self.spacing_um / 2)
-        labels, nearness = lay_nuclei(rng, self.size_hw, radius_px, self.density)
+        labels, nearness = _lay_nuclei(rng, self.size_hw, radius_px, self.density)
         canvas = Canvas.of(self.size_hw)
-        kept = [0]
-        for number, found in enumerate(boxes_of(labels), 1):
-            visible = (
-                None if found is None else canvas.claim(NUCLEUS, labels[found] == number, found, min_px=12)
-            )
-            kept.append(0 if visible is None else len(canvas.class_ids))
+        for number, found in enumerate(_boxes(labels), 1):
+            if found is not None:
+                canvas.claim(NUCLEUS, _largest_piece(labels[found] == number), found, min_px=12)
         light = _glow(rng, canvas.labels, nearness, len(canvas.class_ids), radius_px)
         canvas.claim(BACKGROUND, canvas.labels == 0, stuff=True)
         return Scene(
@@ -59,14 +56,20 @@ class Cells(SceneKind):
         )
 
 
-def boxes_of(labels: np.ndarray) -> list[tuple[slice, ...] | None]:
+def _boxes(labels: np.ndarray) -> list[tuple[slice, ...] | None]:
     """The box of each label from 1 to the highest, None for one without pixels."""
     from scipy.ndimage import find_objects
 
     return find_objects(labels)
 
 
-def lay_nuclei(
+def _largest_piece(mask: np.ndarray) -> np.ndarray:
+    """The largest connected piece of a mask: a neighbour may cut a sliver off a nucleus, which is not one more."""
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
+    return mask if count <= 2 else pieces == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA])
+
+
+def _lay_nuclei(
     rng: np.random.Generator, size_hw: tuple[int, int], radius_px: float, density: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels (H, W) int32 of roundish nuclei, many of them in clumps, and how deep each pixel lies in its own.
@@ -77,7 +80,7 @@ def lay_nuclei(
     height, width = size_hw
     crowd = density * rng.uniform(0.35, 1.0) * 0.75  # share of the picture that nuclei cover
     wanted = max(1 if density > 0 else 0, round(crowd * height * width / (np.pi * radius_px**2)))
-    clumping = rng.uniform(0.2, 0.8)
+    clumping, stretch = rng.uniform(0.2, 0.8), rng.uniform(1.15, 1.9)
     labels = np.zeros(size_hw, np.int32)
     nearness = np.zeros(size_hw, np.float32)
     middles: list[tuple[float, float, float]] = []
@@ -102,7 +105,7 @@ def lay_nuclei(
         place = np.s_[top : min(height, int(y) + reach + 1), left : min(width, int(x) + reach + 1)]
         if 0 in labels[place].shape:
             continue
-        depth = _roundish(rng, labels[place].shape, y - top, x - left, size)
+        depth = _roundish(rng, labels[place].shape, (y - top, x - left), size, stretch)
         deeper = depth > nearness[place]
         labels[place][deeper] = len(middles)
         nearness[place][deeper] = depth[deeper]
@@ -110,16 +113,18 @@ def lay_nuclei(
 
 
 def _roundish(
-    rng: np.random.Generator, shape: tuple[int, ...], y: float, x: float, radius: float
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    middle: tuple[float, float],
+    radius: float,
+    stretch: float,
 ) -> np.ndarray:
-    """Depth (h, w) float32 inside a turned, waved ellipse around y, x: 1 in the middle, 0 outside."""
-    long = rng.uniform(1.0, 1.35) ** 0.5
-    turn = rng.uniform(0, np.pi)
-    v, u = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    v -= np.float32(y)
-    u -= np.float32(x)
-    along = (np.cos(turn) * u + np.sin(turn) * v) / np.float32(long)
-    across = (np.cos(turn) * v - np.sin(turn) * u) * np.float32(long)
+    """Depth (h, w) float32 in a turned, waved ellipse about ``middle`` (y, x): 1 in the middle, 0 outside."""
+    long, turn = rng.uniform(1.0, stretch) ** 0.5, rng.uniform(0, np.pi)
+    v = (np.arange(shape[0]) - middle[0]).astype(np.float32)[:, None]
+    u = (np.arange(shape[1]) - middle[1]).astype(np.float32)[None]
+    cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
+    along, across = (cos * u + sin * v) / np.float32(long), (cos * v - sin * u) * np.float32(long)
     outline = rough_disc(rng, np.arctan2(across, along), 0.08)
     return np.clip(1 - np.sqrt(along**2 + across**2) / (np.float32(radius) * outline), 0, 1)
 
@@ -158,10 +163,11 @@ def _expose(rng: np.random.Generator, light: np.ndarray, radius_px: float, bit_d
     ground = rng.uniform(0.015, 0.05) * np.exp(0.35 * noise(rng, size_hw, max(size_hw) * 0.6))
     light = light + rng.uniform(0.05, 0.16) * haze + ground
     for _ in range(rng.poisson(size_hw[0] * size_hw[1] / 22_000)):  # debris glows too and is no nucleus
-        y, x = rng.integers(size_hw[0]), rng.integers(size_hw[1])
-        spot = np.zeros(size_hw, np.float32)
-        cv2.circle(spot, (int(x), int(y)), int(rng.integers(1, 3)), float(rng.uniform(0.3, 1.2)), -1)
-        light += cv2.GaussianBlur(spot, (0, 0), rng.uniform(0.7, 1.6))
+        y, x, spread = rng.uniform(0, size_hw[0]), rng.uniform(0, size_hw[1]), rng.uniform(0.7, 1.9)
+        v = np.arange(max(0, int(y) - 6), min(size_hw[0], int(y) + 7), dtype=np.float32)[:, None]
+        u = np.arange(max(0, int(x) - 6), min(size_hw[1], int(x) + 7), dtype=np.float32)[None]
+        spot = np.exp(-((v - y) ** 2 + (u - x) ** 2) / (2 * spread**2)) * rng.uniform(0.1, 0.7)
+        light[int(v[0, 0]) : int(v[-1, 0]) + 1, int(u[0, 0]) : int(u[0, -1]) + 1] += spot
     light *= vignette(size_hw, rng.uniform(0, 0.35))
     photons = rng.uniform(150, 900)  # of a nucleus of brightness 1
     counted = rng.poisson(np.maximum(light, 0) * photons).astype(np.float32) / np.float32(photons)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import cv2
@@ -15,9 +16,32 @@ from .textures import fractal, noise
 
 CROP, WEED, SOIL = range(1, 4)
 
-_SHIFT = 4
+_SHIFT = 4  # OpenCV draws in sixteenths of a pixel
 _SOILS = ((126, 98, 74), (108, 86, 68), (146, 120, 92), (92, 74, 60), (120, 104, 88))
-_GREENS = ((74, 128, 52), (92, 142, 60), (64, 112, 60), (104, 148, 74), (84, 122, 84))
+_GREENS = ((74, 122, 52), (90, 134, 60), (64, 108, 60), (98, 138, 74), (84, 118, 80))
+
+_T = np.linspace(0, 1, 11)  # along a leaf, from its base to its tip
+_WIDTHS = {
+    "ovate": np.where(_T < 0.28, 0.13, np.sin(np.pi * np.clip((_T - 0.2) / 0.8, 0, 1) ** 0.8) ** 0.8),
+    "blade": np.sin(np.pi * (0.12 + 0.88 * _T)).clip(0) ** 0.6,
+    "round": np.where(_T < 0.35, 0.12, np.sqrt(np.clip(1 - ((_T - 0.68) / 0.33) ** 2, 0, 1))),
+    "lobed": np.clip(_T * 2.5, 0.15, 1) * (1 - 0.9 * _T**3) * (0.72 + 0.28 * np.cos(6.5 * np.pi * _T)),
+}
+"""Width of a leaf along its length, as a share of its widest."""
+
+_HABITS = {"ovate": (5, 10, 0.51), "blade": (3, 8, 0.13), "round": (4, 9, 0.55), "lobed": (4, 8, 0.38)}
+"""Fewest leaves, one more than the most, and breadth of a leaf as a share of its length."""
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A plant with its middle at x, y; all in pixels. Higher ones cover lower ones."""
+
+    class_id: int
+    x: float
+    y: float
+    radius: float
+    height: float
 
 
 class CropRows(SceneKind):
@@ -45,35 +69,32 @@ class CropRows(SceneKind):
     def draw(self, seed: int, index: int) -> Scene:
         rng = self.rng(seed, index)
         canvas = Canvas.of(self.size_hw)
-        sun = rng.uniform(0, 2 * np.pi)
         light = np.zeros((*self.size_hw, 3), np.float32)
-        tilt = np.deg2rad(rng.normal(0, 7)) + (np.pi / 2 if rng.random() < 0.15 else 0.0)
-        plants = self._plants(rng, tilt)
-        green = linear(_GREENS[rng.integers(len(_GREENS))]) * rng.uniform(0.85, 1.2)
-        shade = np.zeros(self.size_hw, np.uint8)
-        for _, class_id, x, y, radius in sorted(plants, reverse=True):  # the highest first
-            drawn = _plant(rng, self.size_hw, class_id, x, y, radius, green, sun)
-            if drawn is None:
+        sun, tilt = rng.uniform(0, 2 * np.pi), np.deg2rad(rng.normal(0, 7))
+        if rng.random() < 0.15:
+            tilt += np.pi / 2
+        green = linear(_GREENS[rng.integers(len(_GREENS))]) * rng.uniform(0.8, 1.1)
+        grain = 1 + 0.09 * noise(rng, self.size_hw, 2.0)[..., None]
+        covered = np.zeros(self.size_hw, np.uint8)
+        plants = self._crop(rng, tilt) + self._weeds(rng)
+        for plant in sorted(plants, key=lambda plant: -plant.height):
+            place = _window(plant, self.size_hw)
+            if place is None or canvas.labels[place].all():
                 continue
-            mask, colors, place = drawn
-            visible = canvas.claim(class_id, mask, place, min_px=10)
+            mask, colors = _draw_plant(rng, plant, place, green, sun)
+            visible = canvas.claim(plant.class_id, mask, place, min_px=10)
             if visible is not None:
-                light[place][visible] = colors[visible]
-                shade[place] |= mask.view(np.uint8)
+                light[place][visible] = (colors * grain[place])[visible]
+                covered[place] |= mask.view(np.uint8)
         soil = canvas.labels == 0
         ground = _soil(rng, self.size_hw, tilt, self.row_mm / self.spacing_mm, sun)
-        reach = rng.uniform(8, 40) / self.spacing_mm
-        move = np.array([[1, 0, -np.cos(sun) * reach], [0, 1, -np.sin(sun) * reach]])
-        moved = cv2.warpAffine(shade, move, self.size_hw[::-1], flags=cv2.INTER_NEAREST)
-        dark = cv2.GaussianBlur(np.maximum(moved, shade).astype(np.float32), (0, 0), max(0.6, reach / 5))
-        ground *= (1 - np.float32(rng.uniform(0.35, 0.7)) * dark)[..., None]
+        ground *= _shade(rng, covered, sun, self.spacing_mm)[..., None]
         light[soil] = ground[soil]
         canvas.claim(SOIL, soil, stuff=True)
+        cast = rgb(rng.uniform(0.94, 1.06), 1.0, rng.uniform(0.9, 1.1))
         pixels = photograph(
             rng,
-            light
-            * np.float32(rng.uniform(1.1, 1.7))
-            * rgb(rng.uniform(0.94, 1.06), 1.0, rng.uniform(0.9, 1.1)),
+            light * cast * np.float32(rng.uniform(1.0, 1.6)),
             blur_px=rng.uniform(0.4, 0.75),
             noise=rng.uniform(0.01, 0.035),
             vignetting=rng.uniform(0, 0.25),
@@ -82,133 +103,110 @@ class CropRows(SceneKind):
             pixels, canvas.labels, np.array(canvas.class_ids), Geometry((self.spacing_mm,) * 2, "mm")
         )
 
-    def _plants(self, rng: np.random.Generator, tilt: float) -> list[tuple[float, int, float, float, float]]:
-        """Height, class, x, y and radius in pixels of every plant, in rows turned by ``tilt``."""
-        height, width = self.size_hw
+    def _crop(self, rng: np.random.Generator, tilt: float) -> list[Plant]:
+        """The plants of the rows, which are turned by ``tilt``."""
         px = 1 / self.spacing_mm
-        reach = 0.6 * float(np.hypot(height, width))
-        grown = rng.uniform(0.6, 1.25)
-        radius = self.plant_mm * px / 2 * grown
+        reach = 0.6 * float(np.hypot(*self.size_hw))
+        radius = self.plant_mm * px / 2 * rng.uniform(0.6, 1.25)  # the field has grown so far
         row, step = self.row_mm * px, max(radius * 1.35, rng.uniform(140, 230) * px)
         ahead, aside = np.array([np.sin(tilt), np.cos(tilt)]), np.array([np.cos(tilt), -np.sin(tilt)])
-        middle = np.array([width, height]) / 2
-        plants: list[tuple[float, int, float, float, float]] = []
+        middle = np.array(self.size_hw[::-1]) / 2
+        plants = []
         for across in np.arange(-reach - rng.uniform(0, row), reach, row):
             for along in np.arange(-reach - rng.uniform(0, step), reach, step):
                 if rng.random() < 0.07:
                     continue  # did not come up
-                spot = (
-                    middle
-                    + (across + rng.normal(0, 0.03) * row) * aside
-                    + (along + rng.normal(0, 0.09) * step) * ahead
-                )
+                off_row, off_step = rng.normal(0, 0.03) * row, rng.normal(0, 0.09) * step
+                x, y = middle + (across + off_row) * aside + (along + off_step) * ahead
                 size = radius * float(np.clip(rng.lognormal(0, 0.2), 0.5, 1.5))
-                plants.append((size * rng.uniform(0.8, 1.2), CROP, spot[0], spot[1], size))
-        if self.weeds > 0:
-            area_m2 = height * width * (self.spacing_mm / 1000) ** 2
-            patches = noise(rng, (16, 16), 5)
-            for _ in range(rng.poisson(self.weeds * rng.uniform(6, 45) * area_m2)):
-                x, y = rng.uniform(0, width), rng.uniform(0, height)
-                if patches[int(y * 15.99 / height), int(x * 15.99 / width)] < rng.normal(-0.3, 0.6):
-                    continue
-                size = max(2.2, rng.lognormal(np.log(28), 0.45) * px)
-                plants.append((size * rng.uniform(0.3, 1.0), WEED, x, y, size))
+                plants.append(Plant(CROP, x, y, size, size * rng.uniform(0.8, 1.2)))
+        return plants
+
+    def _weeds(self, rng: np.random.Generator) -> list[Plant]:
+        """Weeds in patches, most of them small and low."""
+        height, width = self.size_hw
+        area_m2 = height * width * (self.spacing_mm / 1000) ** 2
+        patches = noise(rng, (16, 16), 5)
+        plants = []
+        for _ in range(min(5000, rng.poisson(self.weeds * rng.uniform(6, 45) * area_m2))):
+            x, y = rng.uniform(0, width), rng.uniform(0, height)
+            if patches[int(y * 15.99 / height), int(x * 15.99 / width)] < rng.normal(-0.3, 0.6):
+                continue
+            size = max(2.2, rng.lognormal(np.log(28), 0.45) / self.spacing_mm)
+            plants.append(Plant(WEED, x, y, size, size * rng.uniform(0.3, 1.0)))
         return plants
 
 
-def _leaf(
-    base: np.ndarray, angle: float, length: float, breadth: float, shape: str, bend: float
+def _window(plant: Plant, size_hw: tuple[int, int]) -> tuple[slice, slice] | None:
+    """The part of the picture that a plant may cover; None where there is none."""
+    reach = plant.radius * 1.35 + 2
+    top, bottom = max(0, int(plant.y - reach)), min(size_hw[0], int(plant.y + reach) + 2)
+    left, right = max(0, int(plant.x - reach)), min(size_hw[1], int(plant.x + reach) + 2)
+    return (slice(top, bottom), slice(left, right)) if top < bottom and left < right else None
+
+
+def _leaves(
+    angles: np.ndarray, bends: np.ndarray, lengths: np.ndarray, breadth: float, shape: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Outline (N, 2) and midrib (M, 2) of a leaf that starts at ``base`` (x, y) and grows towards ``angle``."""
-    t = np.linspace(0, 1, 11)
-    turned = angle + bend * t
-    steps = np.stack([np.cos(turned), np.sin(turned)], 1) * length / 10
-    axis = base + np.concatenate([np.zeros((1, 2)), np.cumsum(steps[:-1], 0)])
-    width = {
-        "ovate": np.where(t < 0.28, 0.13, np.sin(np.pi * np.clip((t - 0.2) / 0.8, 0, 1) ** 0.8) ** 0.8),
-        "blade": np.sin(np.pi * np.clip(0.12 + 0.88 * t, 0, 1)) ** 0.6,
-        "round": np.where(t < 0.35, 0.12, np.sqrt(np.clip(1 - ((t - 0.68) / 0.33) ** 2, 0, 1))),
-        "lobed": np.clip(t * 2.5, 0.15, 1) * (1 - 0.9 * t**3) * (0.72 + 0.28 * np.cos(6.5 * np.pi * t)),
-    }[shape] * (breadth / 2)
-    across = np.stack([-np.sin(turned), np.cos(turned)], 1) * width[:, None]
-    return np.concatenate([axis + across, (axis - across)[::-1]]), axis
+    """Outlines (L, 22, 2) and midribs (L, 11, 2), x and y from the plant's middle, of leaves that grow from there."""
+    turned = angles[:, None] + bends[:, None] * _T
+    ahead = np.stack([np.cos(turned), np.sin(turned)], -1)
+    ribs = np.zeros((len(angles), 11, 2))
+    np.cumsum(ahead[:, :-1] * lengths[:, None, None] / 10, axis=1, out=ribs[:, 1:])
+    aside = np.stack([-ahead[..., 1], ahead[..., 0]], -1)
+    aside *= (_WIDTHS[shape] * lengths[:, None] * breadth / 2)[..., None]
+    return np.concatenate([ribs + aside, (ribs - aside)[:, ::-1]], 1), ribs
 
 
-def _plant(
-    rng: np.random.Generator,
-    size_hw: tuple[int, int],
-    class_id: int,
-    x: float,
-    y: float,
-    radius: float,
-    green: np.ndarray,
-    sun: float,
-) -> tuple[np.ndarray, np.ndarray, tuple[slice, slice]] | None:
-    """Mask (h, w) bool, light (h, w, 3) and place of a plant; None outside of the picture."""
-    height, width = size_hw
-    reach = radius * 1.35 + 2
-    left, top = max(0, int(x - reach)), max(0, int(y - reach))
-    right, bottom = min(width, int(x + reach) + 2), min(height, int(y + reach) + 2)
-    if left >= right or top >= bottom:
-        return None
-    mask = np.zeros((bottom - top, right - left), np.uint8)
-    colors = np.zeros((*mask.shape, 3), np.float32)
-    corner = np.array([left, top])
-    if class_id == CROP:
-        shape, count, breadth = "ovate", int(rng.integers(5, 10)), rng.uniform(0.42, 0.6)
-        tint = green
-    else:
+def _draw_plant(
+    rng: np.random.Generator, plant: Plant, place: tuple[slice, slice], green: np.ndarray, sun: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mask (h, w) bool and light (h, w, 3) of a plant in its window, leaf upon leaf."""
+    size = (place[0].stop - place[0].start, place[1].stop - place[1].start)
+    mask, colors = np.zeros(size, np.uint8), np.zeros((*size, 3), np.float32)
+    shape, tint = "ovate", green
+    if plant.class_id == WEED:
         shape = ("blade", "round", "lobed")[rng.integers(3)]
-        count = {
-            "blade": int(rng.integers(3, 8)),
-            "round": int(rng.integers(4, 9)),
-            "lobed": int(rng.integers(4, 8)),
-        }[shape]
-        breadth = {"blade": 0.13, "round": 0.55, "lobed": 0.38}[shape] * rng.uniform(0.8, 1.2)
         tint = linear(_GREENS[rng.integers(len(_GREENS))]) * rng.uniform(0.7, 1.3)
-    start = rng.uniform(0, 2 * np.pi)
-    middle = np.array([x, y])
-    for number in range(count):  # the outer, older leaves lie below the younger ones
-        angle = start + number * 2.4 + rng.normal(0, 0.18)  # the golden angle, as leaves grow
-        length = radius * (1.08 - 0.5 * number / count) * rng.uniform(0.85, 1.12)
-        outline, axis = _leaf(middle, angle, length, breadth * length, shape, rng.normal(0, 0.35))
-        young = 0.85 + 0.4 * number / count
-        facing = 1 + 0.22 * np.cos(angle - sun)
-        leaf = (
-            tint
-            * np.float32(young * facing * rng.uniform(0.85, 1.15))
-            * rgb(rng.uniform(0.85, 1.2), 1, 0.9)
-        )
-        whole = np.round((outline - corner) * 2**_SHIFT).astype(np.int32)
-        if radius > 7:  # the shadow on the leaves below
-            dropped = whole - np.round(
-                np.array([np.cos(sun), np.sin(sun)]) * radius * 0.05 * 2**_SHIFT
-            ).astype(np.int32)
-            shadow = np.zeros(mask.shape, np.uint8)
-            cv2.fillPoly(shadow, [dropped], 1, cv2.LINE_8, _SHIFT)
-            colors[shadow.view(bool)] *= np.float32(0.55)
-        cv2.fillPoly(mask, [whole], 1, cv2.LINE_8, _SHIFT)
-        cv2.fillPoly(colors, [whole], tuple(map(float, leaf)), cv2.LINE_8, _SHIFT)
-        if breadth * length > 5:
-            half = len(outline) // 2
-            darker = np.round((np.concatenate([outline[:half], axis[::-1]]) - corner) * 2**_SHIFT).astype(
-                np.int32
+    fewest, most, breadth = _HABITS[shape]
+    count, breadth = int(rng.integers(fewest, most)), breadth * rng.uniform(0.8, 1.2)
+    order = np.arange(count) / count  # the outer, older leaves lie below the younger ones
+    angles = (
+        rng.uniform(0, 2 * np.pi) + np.arange(count) * 2.4 + rng.normal(0, 0.18, count)
+    )  # the golden angle
+    lengths = plant.radius * (1.08 - 0.5 * order) * rng.uniform(0.85, 1.12, count)
+    outlines, ribs = _leaves(angles, rng.normal(0, 0.35, count), lengths, breadth, shape)
+    tones = (0.85 + 0.4 * order) * (1 + 0.22 * np.cos(angles - sun)) * rng.uniform(0.85, 1.15, count)
+    yellow = rng.uniform(0.85, 1.2, count)
+    middle = np.array([plant.x - place[1].start, plant.y - place[0].start])
+    whole = np.round((outlines + middle) * 2**_SHIFT).astype(np.int32)
+    halves = np.concatenate([outlines[:, :11], ribs[:, ::-1]], 1)
+    half = np.round((halves + middle) * 2**_SHIFT).astype(np.int32)
+    rib = np.round((ribs[:, :-2] + middle) * 2**_SHIFT).astype(np.int32)
+    drop = np.array([np.cos(sun), np.sin(sun)]) * plant.radius * 0.05 * 2**_SHIFT
+    dark = tuple(map(float, tint * 0.45))
+    for k in range(count):
+        leaf = tint * np.float32(tones[k]) * rgb(yellow[k], 1, 0.9)
+        if plant.radius > 7:  # the shadow on the leaves below; what falls outside of the plant is not seen
+            cv2.fillPoly(colors, [whole[k] - np.round(drop).astype(np.int32)], dark, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(mask, [whole[k]], 1, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(colors, [whole[k]], tuple(map(float, leaf)), cv2.LINE_8, _SHIFT)
+        if breadth * lengths[k] > 5:
+            tilted = leaf * np.float32(1 - 0.16 * np.sin(angles[k] - sun))
+            cv2.fillPoly(colors, [half[k]], tuple(map(float, tilted)), cv2.LINE_8, _SHIFT)
+            cv2.polylines(
+                colors, [rib[k]], False, tuple(map(float, leaf * 1.35 + 0.02)), 1, cv2.LINE_AA, _SHIFT
             )
-            cv2.fillPoly(
-                colors,
-                [darker],
-                tuple(map(float, leaf * (1 - 0.16 * np.sin(angle - sun)))),
-                cv2.LINE_8,
-                _SHIFT,
-            )
-            rib = np.round((axis[:-2] - corner) * 2**_SHIFT).astype(np.int32)
-            cv2.polylines(colors, [rib], False, tuple(map(float, leaf * 1.35 + 0.02)), 1, cv2.LINE_AA, _SHIFT)
-    inside = mask.view(bool)
-    if not inside.any():
-        return None
-    colors *= (1 + 0.09 * noise(rng, mask.shape, 2.0))[..., None]
-    np.maximum(colors, 0.004, out=colors)
-    return inside, colors, (slice(top, bottom), slice(left, right))
+    return mask.view(bool), np.maximum(colors, np.float32(0.004), out=colors)
+
+
+def _shade(rng: np.random.Generator, covered: np.ndarray, sun: float, spacing_mm: float) -> np.ndarray:
+    """Light (H, W) left on the soil beside and below the plants."""
+    reach = rng.uniform(8, 40) / spacing_mm
+    move = np.array([[1, 0, -np.cos(sun) * reach], [0, 1, -np.sin(sun) * reach]])
+    moved = cv2.warpAffine(covered, move, covered.shape[::-1], flags=cv2.INTER_NEAREST)
+    dark = cv2.GaussianBlur(np.maximum(moved, covered).astype(np.float32), (0, 0), max(0.6, reach / 5))
+    return 1 - np.float32(rng.uniform(0.35, 0.7)) * dark
 
 
 def _soil(
@@ -216,28 +214,24 @@ def _soil(
 ) -> np.ndarray:
     """Light (H, W, 3) of clods, crumbs, stones and straw under a low sun."""
     height = fractal(rng, size_hw, rng.uniform(14, 26), octaves=5, gain=0.72)
-    y, x = np.mgrid[: size_hw[0], : size_hw[1]].astype(np.float32)
-    across = (x * np.float32(np.cos(tilt)) - y * np.float32(np.sin(tilt))) / np.float32(row_px)
+    y, x = np.ogrid[: size_hw[0], : size_hw[1]]
+    across = ((x * np.cos(tilt) - y * np.sin(tilt)) / row_px).astype(np.float32)
     ridges = np.sin(2 * np.pi * across + np.float32(rng.uniform(0, 6.3))) * np.float32(rng.uniform(0, 1.2))
-    slope = np.cos(sun) * cv2.Sobel(height + ridges, cv2.CV_32F, 1, 0) + np.sin(sun) * cv2.Sobel(
-        height, cv2.CV_32F, 0, 1
-    )
+    slope = np.float32(np.cos(sun)) * cv2.Sobel(height + ridges, cv2.CV_32F, 1, 0)
+    slope += np.float32(np.sin(sun)) * cv2.Sobel(height, cv2.CV_32F, 0, 1)
     damp = noise(rng, size_hw, max(size_hw) * 0.35)
     tone = np.clip(1 + 0.1 * damp + 0.1 * height - rng.uniform(0.05, 0.11) * slope, 0.25, 2.2)
-    color = linear(_SOILS[rng.integers(len(_SOILS))]) * rng.uniform(0.8, 1.2)
-    soil = color * tone[..., None].astype(np.float32)
+    soil = linear(_SOILS[rng.integers(len(_SOILS))]) * np.float32(rng.uniform(0.8, 1.2)) * tone[..., None]
     bits = size_hw[0] * size_hw[1] / 65536
     for _ in range(rng.poisson(rng.uniform(0, 14) * bits)):  # stones
         at = (int(rng.integers(size_hw[1])), int(rng.integers(size_hw[0])))
         axes = (int(rng.integers(1, 5)), int(rng.integers(1, 4)))
-        stone = linear((rng.uniform(140, 200),) * 3) * rgb(1.05, 1.0, 0.93)
-        cv2.ellipse(
-            soil, at, axes, float(rng.uniform(0, 180)), 0, 360, tuple(map(float, stone)), -1, cv2.LINE_AA
-        )
+        stone = tuple(map(float, linear((rng.uniform(130, 185),) * 3) * rgb(1.05, 1.0, 0.93)))
+        cv2.ellipse(soil, at, axes, float(rng.uniform(0, 180)), 0, 360, stone, -1, cv2.LINE_AA)
     for _ in range(rng.poisson(rng.uniform(0, 10) * bits)):  # straw
         start = np.array([rng.uniform(0, size_hw[1]), rng.uniform(0, size_hw[0])])
         angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(5, 26)
-        end = start + length * np.array([np.cos(angle), np.sin(angle)])
-        straw = linear((196, 172, 120)) * rng.uniform(0.6, 1.1)
-        cv2.line(soil, tuple(map(int, start)), tuple(map(int, end)), tuple(map(float, straw)), 1, cv2.LINE_AA)
-    return soil.astype(np.float32)
+        ends = np.round([start, start + length * np.array([np.cos(angle), np.sin(angle)])]).astype(int)
+        straw = tuple(map(float, linear((196, 172, 120)) * rng.uniform(0.6, 1.1)))
+        cv2.line(soil, ends[0].tolist(), ends[1].tolist(), straw, 1, cv2.LINE_AA)
+    return soil

@@ -120,7 +120,7 @@ def _surface(
     pane = block.panes[rows.astype(np.int32) % 12, columns.astype(np.int32) % 16]
     mirrored = (0.05 + 0.5 * pane) * glass
     ground = (block.ground_floor - up) / tall  # rows below the first floor
-    board = np.zeros(up.shape, np.float32)
+    board: np.ndarray = np.zeros(up.shape, np.float32)
     if block.shop is None:
         door = coverage(columns, span_x, x, x + share_x * 0.9) * low
         door = door * np.clip(ground - 0.9 / tall, 0, 1) * np.clip(up / tall - 0.9 / tall, 0, 1)
@@ -215,5 +215,7 @@ def draw_front(
     corner = 0.65 + 0.35 * np.clip(up / 4, 0, 1)
     sunlit = view.sunlight * max(0.0, -float(view.sun[2]))
     arriving = (view.ambient(0.0) * exposed + sunlit) * corner[..., None]
-    light = view.through_air(_surface(view, block, along[None], up, 1 / scale, 1 / scale) * arriving, block.near)
+    light = view.through_air(
+        _surface(view, block, along[None], up, 1 / scale, 1 / scale) * arriving, block.near
+    )
     return place, np.ones(up.shape, bool), light.astype(np.float32)

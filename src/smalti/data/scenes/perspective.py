@@ -123,7 +123,9 @@ class Stage:
         """Let a painted piece, ``z`` metres away, have the pixels that are free; False where they are too few."""
         if raster is None:
             return False
-        visible = self.canvas.claim(class_id, raster.mask.view(bool), raster.place, stuff=stuff, min_px=min_px)
+        visible = self.canvas.claim(
+            class_id, raster.mask.view(bool), raster.place, stuff=stuff, min_px=min_px
+        )
         if visible is None:
             return False
         self.light[raster.place][visible] = self.view.through_air(raster.light[visible], z)

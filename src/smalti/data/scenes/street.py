@@ -40,7 +40,9 @@ class Street(SceneKind):
     """A city street, different in width, buildings, traffic, weather and time of day in every scene."""
 
     name: ClassVar[str] = "street"
-    title: ClassVar[str] = "a city street in perspective: cars, trucks and people among road, buildings and sky"
+    title: ClassVar[str] = (
+        "a city street in perspective: cars, trucks and people among road, buildings and sky"
+    )
     classes = colored(
         ("road", False, (112, 92, 124)),
         ("pavement", False, (220, 120, 190)),
@@ -173,9 +175,7 @@ def _people(rng: np.random.Generator, layout: Layout, most: int) -> list[Stander
     while len(standers) < wanted:
         side = int(rng.integers(2))
         crossing = rng.random() < 0.15
-        x = rng.uniform(
-            *(layout.road if crossing else sorted((layout.road[side], layout.pavement[side])))
-        )
+        x = rng.uniform(*(layout.road if crossing else sorted((layout.road[side], layout.pavement[side]))))
         z = 4.5 + min(40.0, rng.exponential(9))
         for number in range(int(rng.integers(1, 3))):
             beside = x + number * rng.uniform(0.5, 0.7)

@@ -66,7 +66,7 @@ def draw_ground(
     light: np.ndarray,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Shade the ``free`` (H, W) pixels of the ground in ``light``; gives each kind of ground with its mask."""
-    height, width = view.size_hw
+    height = view.size_hw[0]
     first = int(np.ceil(view.horizon_y + view.focal_px * view.height_m / layout.end))
     if first >= height:
         return
@@ -131,7 +131,8 @@ def _slabs(rng: np.random.Generator, plane: Plane) -> np.ndarray:
     size = rng.uniform(0.5, 1.1)
     columns, rows = plane.x / size, plane.z / size
     joints = np.maximum(
-        coverage(columns, plane.wide / size, 0, 0.03 / size), coverage(rows, plane.deep / size, 0, 0.03 / size)
+        coverage(columns, plane.wide / size, 0, 0.03 / size),
+        coverage(rows, plane.deep / size, 0, 0.03 / size),
     )
     tint = rng.normal(0, 0.07, (64, 64)).astype(np.float32)
     slab = tint[np.floor(rows).astype(np.int32) & 63, np.floor(columns).astype(np.int32) & 63]
@@ -145,7 +146,9 @@ def _asphalt(rng: np.random.Generator, layout: Layout, plane: Plane) -> np.ndarr
     tone -= 0.08 * np.exp(-((from_middle / 0.3) ** 2))
     for _ in range(int(rng.integers(0, 4))):
         left, near = rng.uniform(*layout.road), rng.uniform(4, 40)
-        patch = plane.across(left, left + rng.uniform(0.6, 2.5)) * plane.ahead(near, near + rng.uniform(0.8, 6))
+        patch = plane.across(left, left + rng.uniform(0.6, 2.5)) * plane.ahead(
+            near, near + rng.uniform(0.8, 6)
+        )
         tone *= 1 + (-0.3, -0.18, 0.15)[rng.integers(3)] * patch
     return tone
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-
 _GRAIN = (
     8.0  # the coarsest grain made directly: OpenCV interpolates in 32nds of a cell, which would show as steps
 )

@@ -127,9 +127,7 @@ def car(rng: np.random.Generator, stage: Stage, x: float, z: float, oncoming: bo
     return raster
 
 
-def _pillars(
-    raster: Raster, view: View, cabin: np.ndarray, lights: dict[str, np.ndarray], x: float
-) -> None:
+def _pillars(raster: Raster, view: View, cabin: np.ndarray, lights: dict[str, np.ndarray], x: float) -> None:
     """Frames around the glass, in the colour of the body, where a pixel is fine enough to show them."""
     flat = view.project(cabin)
     width = 0.07 * view.focal_px / cabin[0, 0, 0, 2]

@@ -64,36 +64,33 @@ class Volume(SceneKind):
         spacing = np.array(self.spacing_um)
         extent = shape * spacing
         radius = self.diameter_um / 2
-        share = 0.45 * self.density * rng.uniform(0.4, 1.0)
+        share = 0.8 * self.density * rng.uniform(0.4, 1.0)
         wanted = round(share * float(np.prod(extent)) / (4 / 3 * np.pi * radius**3))
         labels, depth = np.zeros(self.size_dhw, np.int32), np.zeros(self.size_dhw, np.float32)
-        middles: list[tuple[np.ndarray, float]] = []
+        middles, radii = np.zeros((0, 3)), np.zeros(0)
         for _ in range(wanted * 3):
-            if len(middles) >= max(wanted, int(self.density > 0)):
+            if len(radii) >= max(wanted, int(self.density > 0)):
                 break
             size = radius * float(np.clip(rng.lognormal(0, 0.15), 0.6, 1.5))
-            if middles and rng.random() < 0.5:
-                near, other = middles[rng.integers(len(middles))]
+            if len(radii) and rng.random() < 0.5:  # beside one that is there
+                k = int(rng.integers(len(radii)))
                 way = rng.normal(0, 1, 3)
-                middle = near + way / np.linalg.norm(way) * (size + other) * rng.uniform(0.8, 1.0)
+                middle = middles[k] + way / np.linalg.norm(way) * (size + radii[k]) * rng.uniform(0.8, 1.0)
             else:
                 middle = rng.uniform(-0.2 * radius, extent + 0.2 * radius)
             if ((middle < -size) | (middle > extent + size)).any():
                 continue
-            if any(np.linalg.norm(middle - other) < 0.72 * (size + r) for other, r in middles):
+            if (np.sum((middles - middle) ** 2, 1) < (0.72 * (size + radii)) ** 2).any():
                 continue
             low = np.maximum(0, np.floor((middle - 1.5 * size) / spacing)).astype(int)
             high = np.minimum(shape, np.ceil((middle + 1.5 * size) / spacing) + 1).astype(int)
             if (low >= high).any():
                 continue
-            middles.append((middle, size))
+            middles, radii = np.vstack([middles, middle]), np.append(radii, size)
             place = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-            grid = np.stack(np.mgrid[place], -1).astype(np.float32) * np.float32(spacing) - np.float32(middle)
-            turn = np.linalg.qr(rng.normal(0, 1, (3, 3)))[0].astype(np.float32)
-            axes = size * np.clip(rng.normal(1, 0.15, 3), 0.7, 1.4)
-            inside = np.clip(1 - np.linalg.norm(grid @ turn / np.float32(axes), axis=-1), 0, 1)
+            inside = _ellipsoid(rng, place, spacing, middle, size)
             deeper = inside > depth[place]
-            labels[place][deeper] = len(middles)
+            labels[place][deeper] = len(radii)
             depth[place][deeper] = inside[deeper]
         return labels, depth
 
@@ -123,6 +120,20 @@ class Volume(SceneKind):
         z = np.arange(len(volume)) * self.spacing_um[0]
         weights = np.exp(-((z[:, None] - z[None]) ** 2) / (2 * along_um**2))
         weights /= weights.sum(1, keepdims=True)
-        return np.einsum("ij,jk->ik", weights.astype(np.float32), flat.reshape(len(volume), -1)).reshape(
-            volume.shape
-        )
+        return (weights.astype(np.float32) @ flat.reshape(len(volume), -1)).reshape(volume.shape)
+
+
+def _ellipsoid(
+    rng: np.random.Generator, place: tuple[slice, ...], spacing: np.ndarray, middle: np.ndarray, size: float
+) -> np.ndarray:
+    """Depth (d, h, w) float32 in a turned ellipsoid: 1 in its ``middle``, 0 outside. Lengths are micrometres."""
+    turn = np.linalg.qr(rng.normal(0, 1, (3, 3)))[0] / (size * np.clip(rng.normal(1, 0.15, 3), 0.7, 1.4))
+    steps = [
+        np.arange(part.start, part.stop) * step - at
+        for part, step, at in zip(place, spacing.tolist(), middle.tolist(), strict=True)
+    ]
+    squared = np.zeros([len(step) for step in steps], np.float32)
+    for axis in range(3):
+        z, y, x = ((step * turn[k, axis]).astype(np.float32) for k, step in enumerate(steps))
+        squared += (z[:, None, None] + y[:, None] + x) ** 2
+    return np.clip(1 - np.sqrt(squared), 0, 1)

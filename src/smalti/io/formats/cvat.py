@@ -1,15 +1,14 @@
 """CVAT's own XML, version 1.1: "for images", a list of images with shapes, and "for video", a list of tracks.
 
-https://docs.cvat.ai/docs/manual/advanced/xml_format/. Images lie in ``images/`` beside ``annotations.xml``. CVAT does not
-read what is under ``<meta>`` when it imports, so split, group and origin of the samples are kept there, as JSON.
+https://docs.cvat.ai/docs/manual/advanced/xml_format/. Images lie in ``images/`` beside ``annotations.xml``. CVAT does
+not read what is under ``<meta>`` when it imports, so split, group and origin of the samples are kept there, as JSON.
 """
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -20,38 +19,22 @@ from pydantic import Field
 
 from ...classes import ClassSet
 from ...errors import InputError, ReadError
-from ...masks import trace_runs
 from ...runs import Runs
 from ...sample import Sample
 from ...segmentation import Segmentation
 from .. import read
-from ..source import MAX_PIXELS
 from ..writing import replacing
-from .cvat_shapes import (
-    KINDS,
-    THIN,
-    Drawn,
-    Specs,
-    add_attributes,
-    input_type,
-    mask_element,
-    parse_shape,
-    polygon_element,
-    xml_text,
-)
-from .cvat_tracks import Keyframe, Track
+from .cvat_documents import IMAGES, Document, Found, Frame, Pictures
+from .cvat_shapes import Drawn, xml_text
+from .cvat_writer import Writer
 from .documents import read_xml
 from .format import AnnotationFormat, Annotations, Problem, Recognised
-from .images import PICTURES, place_image
+from .images import place_image
 from .outlines import Shape
-from .records import about, columns, extent, from_about, picture_truths, read_classes, rows, write_classes
+from .records import columns, extent, read_classes, write_classes
 from .tree import Tree, inside
 
 ANNOTATIONS = "annotations.xml"
-IMAGES = "images"
-MAX_FRAMES = 10_000_000
-
-_MOST_CORNERS = 10_000  # of a polygon that can still be edited
 
 
 class Cvat(AnnotationFormat):
@@ -66,12 +49,16 @@ class Cvat(AnnotationFormat):
         description="Write for images or for video; auto takes video for frames of one group whose segments have a "
         "track_id.",
     )
-    void: str = Field("__ignore__", min_length=1, description="Label of shapes where nobody said what there is.")
+    void: str = Field(
+        "__ignore__", min_length=1, description="Label of shapes where nobody said what there is."
+    )
     flatten: bool = Field(
-        False, description="A shape takes the pixels of those that it covers by z_order, then by coming later."
+        False,
+        description="A shape takes the pixels of those that it covers by z_order, then by coming later.",
     )
     join_groups: bool = Field(
-        False, description="Shapes of one label and group_id are pieces of one segment, as in CVAT's COCO export."
+        False,
+        description="Shapes of one label and group_id are pieces of one segment, as in CVAT's COCO export.",
     )
 
     def recognise(self, tree: Tree) -> Recognised | None:
@@ -83,66 +70,72 @@ class Cvat(AnnotationFormat):
 
     def open(self, tree: Tree) -> Annotations:
         problems: list[Problem] = []
-        found: list[_Found] = []
+        found: dict[str, Found] = {}
         labels: dict[str, tuple[int, int, int] | None] = {}
-        names: dict[str, str] = {}
+        pictures = Pictures(tree)
         for path in _documents(tree):
             root = read_xml(tree.file(path))
             if root.tag != "annotations":
                 if tree.focus is not None:
-                    raise ReadError(f"{tree.file(path)} is no CVAT XML; wanted annotations at the top, got {root.tag}")
+                    raise ReadError(
+                        f"{tree.file(path)} is no CVAT XML; wanted <annotations> at the top, got <{root.tag}>"
+                    )
                 continue
-            document = _Document(tree, path, root, problems)
-            labels = document.labels | labels
-            video = root.find("track") is not None or document.mode == "interpolation"
-            for each in document.frames() if video and root.find("image") is None else document.images():
-                if each.name in names:
-                    message = f"there is an image {each.name} in {names[each.name]} already; rename one"
+            document = Document(tree, path, root, pictures, problems)
+            for each in document.found():
+                if each.name in found:
+                    message = f"the image {each.name} is in {found[each.name].file} already; rename one"
                     problems.append(Problem(path, each.record, message, each.name))
                 else:
-                    names[each.name] = path
-                    found.append(each)
-        if not names and not problems:
+                    found[each.name] = each
+            labels = document.labels | labels
+        if not found and not problems:
             raise ReadError(f"{tree.root / (tree.focus or '')} has no CVAT XML with images or tracks")
         colors = {name: color for name, color in labels.items() if color is not None}
         classes = read_classes(tree, [name for name in labels if name != self.void], colors)
-        samples = [self._sample(tree, each, classes) for each in found]
+        samples = [self._sample(tree, each, classes) for each in found.values()]
         if tree.focus is None:
-            samples += _unannotated(tree, samples)
+            samples += _unannotated(tree, pictures, found)
         return Annotations(samples, classes, problems)
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
         if self.void in classes.names:
-            raise InputError(f"a class is called {self.void!r}, which means void here; set void to another name")
-        samples = list(samples)
-        numbers = _frame_numbers(samples) if self.mode != "images" else None
-        video = self.mode == "video" or (self.mode == "auto" and _are_tracked(samples, numbers))
-        if video and numbers is None:
             raise InputError(
-                f"{self.name}: a video is annotated frames of one group and split, named with their numbers at the "
-                "end; write mode=images, or each group on its own"
+                f"a class is called {self.void!r}, which means void here; set void to another name"
             )
-        written = [_write_image(folder, sample) for sample in samples]
-        shapes = _Writer(self, classes)
+        samples = list(samples)
+        writer = Writer(self.title, classes, self.void)
         root = ElementTree.Element("annotations")
         ElementTree.SubElement(root, "version").text = "1.1"
         meta = ElementTree.SubElement(root, "meta")
-        if video and numbers is not None:
-            tracks = shapes.tracks(dict(zip(numbers, samples, strict=True)))
-            _write_meta(meta, "interpolation", samples, shapes, numbers)
+        frames = (
+            _frame_numbers(samples) if self.mode != "images" and _are_frames(samples, self.mode) else None
+        )
+        tracks = writer.tracks(dict(zip(frames, samples, strict=True))) if frames else None
+        if tracks is None and self.mode == "video":
+            raise InputError(
+                f"{self.title} for video wants annotated frames of one size, group and split, whose segments have a "
+                "track_id of their own and keep their class; write mode=images"
+            )
+        names = [xml_text(inside(sample.name)) for sample in samples]
+        files = [
+            place_image(sample, folder / IMAGES, name) for sample, name in zip(samples, names, strict=True)
+        ]
+        if tracks is not None:
             root.extend(tracks)
+            writer.write_meta(meta, "interpolation", samples, frames)
         else:
-            for number, (sample, file) in enumerate(zip(samples, written, strict=True)):
+            for sample, name, file in zip(samples, names, files, strict=True):
                 if sample.annotated:
-                    root.append(shapes.image(number, sample, file))
-            _write_meta(meta, "annotation", samples, shapes, None)
+                    root.append(writer.image(len(root) - 2, sample, file or name))
+            writer.write_meta(meta, "annotation", samples, None)
         ElementTree.indent(root)
         with replacing(folder / ANNOTATIONS) as part:
             ElementTree.ElementTree(root).write(part, encoding="utf-8", xml_declaration=True)
         write_classes(folder, classes)
-        return [inside(sample.name) for sample in samples]
+        return names
 
-    def _sample(self, tree: Tree, found: _Found, classes: ClassSet) -> Sample:
+    def _sample(self, tree: Tree, found: Found, classes: ClassSet) -> Sample:
         image_path = None if found.image is None else tree.file(found.image)
         path = tree.file(found.file)
         truths = partial(self._truths, path, found.record, found.drawn, found.shape, image_path, classes)
@@ -153,7 +146,7 @@ class Cvat(AnnotationFormat):
         self,
         path: Path,
         record: str,
-        drawn: Sequence[Drawn] | _Frame,
+        drawn: Sequence[Drawn] | Frame,
         shape: Shape,
         image_path: Path | None,
         classes: ClassSet,
@@ -162,8 +155,11 @@ class Cvat(AnnotationFormat):
         if image_path is not None:
             there, geometry = extent(image_path)
             if there != shape:
-                raise ReadError(f"{path}, {record}: it says {shape[0]} x {shape[1]} pixels, {image_path} has {there}")
-        given = drawn.drawn() if isinstance(drawn, _Frame) else drawn
+                raise ReadError(
+                    f"{path}, {record}: it says {shape[0]} x {shape[1]} pixels, {image_path} has "
+                    f"{' x '.join(map(str, there))}; is it another image?"
+                )
+        given = drawn.drawn() if isinstance(drawn, Frame) else drawn
         shown = [each for each in given if each.label != self.void]
         voids = [each.runs(shape) for each in given if each.label == self.void]
         keys: dict[Any, int] = {}
@@ -192,3 +188,50 @@ class Cvat(AnnotationFormat):
             attributes=columns([each.attributes for each in firsts]),
         )
         return (truth,)
+
+
+def _documents(tree: Tree) -> list[str]:
+    """XML files that may be CVAT's, those called as it calls them first."""
+    if tree.focus is not None:
+        return [tree.focus] if tree.focus.lower().endswith(".xml") else []
+    names = tree.with_suffix(".xml")
+    return sorted(names, key=lambda name: posixpath.basename(name) != ANNOTATIONS)
+
+
+def _unannotated(tree: Tree, pictures: Pictures, found: dict[str, Found]) -> list[Sample]:
+    """Images beside those that are listed, which nobody has annotated yet."""
+    taken = {each.image for each in found.values()}
+    folders = {posixpath.dirname(path) for path in taken if path is not None}
+    folders |= {posixpath.join(posixpath.dirname(each.file), IMAGES) for each in found.values()}
+    samples = []
+    names = set(found)
+    for path in pictures.paths:
+        if path in taken or not any(path.startswith(f"{folder}/") or not folder for folder in folders):
+            continue
+        name = posixpath.splitext(path)[0]
+        name = name.partition(f"{IMAGES}/")[2] or name
+        name = path if name in names else name
+        names.add(name)
+        file = tree.file(path)
+        samples.append(Sample(name, partial(read, file), None, file))
+    return samples
+
+
+def _are_frames(samples: Sequence[Sample], mode: str) -> bool:
+    """Whether samples are annotated, of one group and split; for ``auto`` also whether the first has track ids."""
+    first = samples[0] if samples else None
+    if first is None or not all(
+        sample.annotated and (sample.group, sample.split) == (first.group, first.split) for sample in samples
+    ):
+        return False
+    if mode == "video":
+        return True
+    return first.group is not None and len(samples) > 1 and "track_id" in first.truth.attributes
+
+
+def _frame_numbers(samples: Sequence[Sample]) -> list[int]:
+    """The numbers that names end with, where those are all different, else 0, 1, 2 ..."""
+    found = [re.search(r"(\d{1,9})$", sample.name) for sample in samples]
+    numbers = [int(match[1]) for match in found if match is not None]
+    whole = len(set(numbers)) == len(samples)
+    return numbers if whole else list(range(len(samples)))

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from ...errors import InputError, ReadError
 from ..source import MAX_PIXELS
-from .cvat_shapes import KINDS, THIN, Drawn, parse_shape
+from .cvat_shapes import FLAGS, KINDS, THIN, Drawn, parse_shape
 from .cvat_tracks import Keyframe, Track
 from .format import Problem
 from .images import PICTURES
@@ -216,11 +216,15 @@ class Document:
         known = {task.findtext("id") or "": task for task in tasks}
         elements: dict[str, list[ElementTree.Element]] = {each: [] for each in known}
         for element in self.root.iterfind("track"):
-            task = element.get("task_id") or next(iter(known))
-            elements[task if task in known else next(iter(known))].append(element)
+            owner = element.get("task_id", "")
+            elements[owner if owner in known else next(iter(known))].append(element)
         numbered = self.pictures.numbered(self.folder) if len(tasks) == 1 else {}
         for number, (key, task) in enumerate(known.items()):
-            name = task.findtext("name") or posixpath.splitext(task.findtext("source") or "")[0] or f"video {number}"
+            name = (
+                task.findtext("name")
+                or posixpath.splitext(task.findtext("source") or "")[0]
+                or f"video {number}"
+            )
             yield from self._video(task, name, elements[key], numbered, len(tasks) > 1)
 
     def _video(
@@ -240,7 +244,9 @@ class Document:
         told = {int(key): each for key, each in self.told.items() if key.isdecimal()}
         numbers = sorted(told) or _range(task, tracks)
         if len(numbers) > MAX_FRAMES:
-            self._problem(f"video {title}", f"it says {len(numbers)} frames, more than {MAX_FRAMES}; split it")
+            self._problem(
+                f"video {title}", f"it says {len(numbers)} frames, more than {MAX_FRAMES}; split it"
+            )
             return
         subset = task.findtext("subset") or ""
         for number in numbers:
@@ -267,7 +273,7 @@ class Document:
         label = element.get("label", "")
         record = f"track {element.get('id', '')} ({label})"
         keyframes: dict[int, Keyframe] = {}
-        attributes: dict[str, Any] = {}
+        said: dict[str, Any] = {}
         try:
             track_id = int(element.get("id", "0"))
         except ValueError:
@@ -285,11 +291,9 @@ class Document:
                 message = str(error) if isinstance(error, InputError) else f"frame: {error}"
                 self._problem(f"{record}, frame {child.get('frame', '')}", message)
                 continue
-            attributes = {**attributes, **drawn.attributes}  # what is not said again stays
-            for name in ("occluded", "z_order"):
-                if name not in drawn.attributes:
-                    attributes.pop(name, None)
-            keyframes[frame] = Keyframe(frame, replace(drawn, attributes=attributes), child.get("outside") == "1")
+            said |= {name: value for name, value in drawn.attributes.items() if name not in FLAGS}
+            drawn = replace(drawn, attributes={**drawn.attributes, **said})  # what is not said again stays
+            keyframes[frame] = Keyframe(frame, drawn, child.get("outside") == "1")
         element.clear()
         if not keyframes:
             return None

@@ -28,9 +28,10 @@ THIN = ("polyline", "points", "cuboid", "skeleton")
 Specs = Mapping[tuple[str, str], str]
 """Label and attribute to how it is put in: ``checkbox``, ``number``, ``text``, ``select`` or ``radio``."""
 
+FLAGS = ("occluded", "z_order", "group_id", "source")
+"""XML attributes of an element that are attributes of its segment."""
+
 _NUMBERS = {"box": ("xtl", "ytl", "xbr", "ybr"), "ellipse": ("cx", "cy", "rx", "ry")}
-_PLACE = ("left", "top", "width", "height")
-_FLAGS = ("occluded", "z_order", "group_id")  # attributes of the element that are columns here
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +52,15 @@ class Drawn:
         if self.kind == "polygon":
             return polygon_runs([self.numbers], shape)
         if self.kind == "box":
-            return polygon_runs([rectangle_xy(*self.numbers.tolist(), self.degrees)], shape)
+            left, top, right, bottom = self.numbers.tolist()
+            return polygon_runs([rectangle_xy(left, top, right, bottom, self.degrees)], shape)
         if self.kind == "ellipse":
             cx, cy, rx, ry = self.numbers.tolist()
             return ellipse_runs((cx, cy), (rx, ry), shape, self.degrees)
-        left, top, width, height = self.place
+        x, y, width, height = self.place
         inside = np.arange(len(self.numbers)) % 2 == 1
         mask = np.repeat(inside, self.numbers).reshape(height, width)
-        return crop_runs(mask, top, left, shape)
+        return crop_runs(mask, y, x, shape)
 
 
 def parse_shape(element: ElementTree.Element, label: str, specs: Specs, shape: Shape) -> Drawn:
@@ -82,7 +84,7 @@ def parse_shape(element: ElementTree.Element, label: str, specs: Specs, shape: S
         if kind == "ellipse" and (numbers[2:] < 0).any():
             raise InputError(f"the radii of an ellipse are 0 or more, got {numbers[2:].tolist()}")
     attributes: dict[str, Any] = {}
-    for name in _FLAGS:
+    for name in FLAGS[:3]:
         if element.get(name) not in (None, "0", ""):
             value = _whole(element, name)
             attributes[name] = bool(value) if name == "occluded" else value
@@ -130,16 +132,15 @@ def mask_element(mask: np.ndarray, top: int, left: int) -> ElementTree.Element:
     )
 
 
-def add_attributes(element: ElementTree.Element, attributes: Mapping[str, Any], score: float) -> None:
-    """Put a segment's attributes into its element: CVAT's own as XML attributes, the rest as elements."""
+def add_attributes(
+    element: ElementTree.Element, attributes: Mapping[str, Any], score: float
+) -> dict[str, Any]:
+    """Put a segment's attributes into its element: CVAT's own as XML attributes, the rest, returned, as elements."""
     left = dict(attributes)
-    for name in _FLAGS:
-        value = left.get(name, 0)
-        wanted = bool if name == "occluded" else int
-        if type(value) is wanted:
-            element.set(name, str(int(left.pop(name))))
-    if isinstance(left.get("source"), str):
-        element.set("source", xml_text(left.pop("source")))
+    for name, wanted in zip(FLAGS, (bool, int, int, str), strict=True):
+        if type(left.get(name)) is wanted:
+            value = left.pop(name)
+            element.set(name, xml_text(value) if wanted is str else str(int(value)))
     element.attrib.setdefault("source", "manual")
     element.attrib.setdefault("occluded", "0")
     element.attrib.setdefault("z_order", "0")
@@ -148,6 +149,7 @@ def add_attributes(element: ElementTree.Element, attributes: Mapping[str, Any], 
     for name, value in left.items():
         each = ElementTree.SubElement(element, "attribute", name=xml_text(name))
         each.text = str(value).lower() if isinstance(value, bool) else xml_text(_text(value))
+    return left
 
 
 def input_type(values: Sequence[Any]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,7 +13,7 @@ from ...masks import Polygon, trace_runs
 from ...sample import Sample
 from ...segmentation import Segmentation
 from .cvat_documents import OWN
-from .cvat_shapes import add_attributes, input_type, mask_element, polygon_element, xml_text
+from .cvat_shapes import FLAGS, add_attributes, input_type, mask_element, polygon_element, xml_text
 from .records import about, picture_truths, rows
 
 _MOST_CORNERS = 10_000  # of a polygon that can still be edited
@@ -57,7 +57,9 @@ class Writer:
         members: dict[int, list[tuple[int, int]]] = {}
         for frame, truth in truths.items():
             ids = truth.attributes.get("track_id")
-            if len(truth) and (ids is None or ids.dtype.kind not in "ui" or len(set(ids.tolist())) < len(ids)):
+            if len(truth) and (
+                ids is None or ids.dtype.kind not in "ui" or len(set(ids.tolist())) < len(ids)
+            ):
                 return None
             for index, track_id in enumerate([] if ids is None else ids.tolist()):
                 members.setdefault(track_id, []).append((frame, index))
@@ -72,12 +74,14 @@ class Writer:
             as_polygon = all(_fits_polygon(outlines[frame][index]) for frame, index in places)
             label = names.pop()
             track = ElementTree.Element("track", id=str(track_id), label=xml_text(label), source="manual")
-            for frame, index in places:
-                truth = truths[frame]
-                attributes = {name: value for name, value in records[frame][index].items() if name != "track_id"}
-                shape = _polygon(outlines[frame][index]) if as_polygon else _mask(truth, index + 1)
+            told = _said_throughout(
+                [(records[frame][index], truths[frame].scores[index]) for frame, index in places]
+            )
+            for (frame, index), attributes in zip(places, told, strict=True):
+                outline = outlines[frame][index]
+                shape = _polygon(outline) if as_polygon else _mask(truths[frame], index + 1)
                 _in_frame(shape, frame)
-                self._add(shape, label, attributes, float(truth.scores[index]), inherited=True)
+                self._add(shape, label, attributes, 1.0)
                 track.append(shape)
                 if following.get(frame) not in (None, *(each for each, _ in places)):
                     track.append(_gone(shape, following[frame]))
@@ -90,7 +94,8 @@ class Writer:
         """What stands before the images or tracks: the task, its labels, and what the samples know of themselves."""
         task = ElementTree.SubElement(meta, "task")
         told: dict[str, Any] = {}
-        values = {"name": samples[0].group or "smalti", "size": str(len(samples)), "mode": mode}
+        title = samples[0].group if samples else None
+        values = {"name": title or "smalti", "size": str(len(samples)), "mode": mode}
         if frames is not None:
             height, width = samples[0].truth.shape
             values |= {"start_frame": str(min(frames)), "stop_frame": str(max(frames))}
@@ -132,17 +137,10 @@ class Writer:
                 ElementTree.SubElement(each, tag).text = text
 
     def _add(
-        self,
-        shape: ElementTree.Element,
-        label: str,
-        attributes: Mapping[str, Any],
-        score: float,
-        inherited: bool = False,
+        self, shape: ElementTree.Element, label: str, attributes: Mapping[str, Any], score: float
     ) -> None:
-        """Attributes of a shape. In a track those it had before are said anew, as they would stay otherwise."""
         known = self._values.setdefault(label, {})
-        left = add_attributes(shape, attributes, score)
-        for name, value in left.items():
+        for name, value in add_attributes(shape, attributes, score).items():
             known.setdefault(name, []).append(value)
 
     def _void(self, truth: Segmentation) -> ElementTree.Element:
@@ -167,3 +165,43 @@ class Writer:
             if following.get(frame) not in (None, *frames):
                 track.append(_gone(shape, following[frame]))
         return [track]
+
+
+def _fits_polygon(polygons: Sequence[Polygon]) -> bool:
+    """Whether one polygon says it all, and has no more corners than a person can edit."""
+    return len(polygons) == 1 and not polygons[0].holes_xy and len(polygons[0].exterior_xy) <= _MOST_CORNERS
+
+
+def _polygon(polygons: Sequence[Polygon]) -> ElementTree.Element:
+    return polygon_element(polygons[0].exterior_xy)
+
+
+def _mask(truth: Segmentation, k: int) -> ElementTree.Element:
+    crop, place = truth.crop(k)
+    return mask_element(crop, place[0].start, place[1].start)
+
+
+def _in_frame(shape: ElementTree.Element, frame: int) -> None:
+    shape.attrib.update(frame=str(frame), keyframe="1", outside="0")
+
+
+def _gone(shape: ElementTree.Element, frame: int) -> ElementTree.Element:
+    """The same shape out of sight from ``frame`` on."""
+    gone = deepcopy(shape)
+    gone.attrib.update(frame=str(frame), outside="1")
+    return gone
+
+
+def _said_throughout(records: Sequence[tuple[Mapping[str, Any], float]]) -> list[dict[str, Any]]:
+    """Attributes of a track in each frame; one that it has anywhere is said everywhere, as it would stay otherwise."""
+    nothing: dict[str, Any] = {}
+    for attributes, score in records:
+        nothing |= {name: type(value)() for name, value in attributes.items() if name not in FLAGS}
+        nothing |= {"score": 1.0} if score != 1 else {}
+    nothing.pop("track_id", None)
+    return [
+        nothing
+        | {name: value for name, value in attributes.items() if name != "track_id"}
+        | ({"score": float(score)} if "score" in nothing else {})
+        for attributes, score in records
+    ]

@@ -26,7 +26,6 @@ from .roles import split_of
 from .sample_lists import read_samples, write_samples
 from .tree import Tree, inside
 
-Numbers = int | tuple[int, ...] | None
 Loader = Callable[[Path], tuple[Segmentation, ...]]
 _Read = TypeVar("_Read")
 
@@ -58,7 +57,9 @@ class MaskFolder(AnnotationFormat):
             return None
         if not pairing.choices:
             found = look(tree, pairing.masks, listed)
-            return None if found is None or found.kind != kind else Recognised(_certainty(listed), found.reason)
+            return (
+                None if found is None or found.kind != kind else Recognised(_certainty(listed), found.reason)
+            )
         looks = {
             choice: look(tree, find_pairs(tree, masks=choice).masks, listed)
             for choice in pairing.choices
@@ -75,7 +76,9 @@ class MaskFolder(AnnotationFormat):
     def one_pairing(self, tree: Tree) -> Pairing:
         """The same. Raises ``ReadError`` where there is no image, ``InputError`` where the masks must be chosen."""
         if tree.focus is not None:
-            raise ReadError(f"{tree.root / tree.focus} is one file; give the folder that has images and masks")
+            raise ReadError(
+                f"{tree.root / tree.focus} is one file; give the folder that has images and masks"
+            )
         pairing = self.pairing(tree)
         if pairing.choices:
             names = " or ".join(repr(choice) for choice in pairing.choices if choice)
@@ -84,14 +87,16 @@ class MaskFolder(AnnotationFormat):
             raise ReadError(f"{tree.root} has no folder of images; name them with images= and masks=")
         return pairing
 
-    def annotations(
-        self, tree: Tree, pairing: Pairing, classes: ClassSet, load: Loader
-    ) -> Annotations:
+    def annotations(self, tree: Tree, pairing: Pairing, classes: ClassSet, load: Loader) -> Annotations:
         """The samples of the pairs, whose truths ``load(path of the mask)`` reads; it must be picklable."""
         return Annotations(list(_samples(tree, pairing.pairs, load)), classes, pairing.problems)
 
     def write_folder(
-        self, folder: Path, samples: Iterable[Sample], put: Callable[[Path, Segmentation], Path], masks: str = "masks"
+        self,
+        folder: Path,
+        samples: Iterable[Sample],
+        put: Callable[[Path, Segmentation], Path],
+        masks: str = "masks",
     ) -> list[str]:
         """Images into ``images`` and masks into ``masks``; ``put(path without suffix, truth)`` writes a mask."""
         pairs: list[Pair] = []
@@ -176,7 +181,9 @@ def _place(sample: Sample, taken: set[str]) -> str:
     """Where a sample's files go: its name, in the folder of its split."""
     name = inside(sample.name)
     first = name.split("/")[0]
-    place = name if sample.split is None or split_of(first) == sample.split else inside(f"{sample.split}/{name}")
+    place = (
+        name if sample.split is None or split_of(first) == sample.split else inside(f"{sample.split}/{name}")
+    )
     while place.lower() in taken:
         place += "_"
     taken.add(place.lower())
