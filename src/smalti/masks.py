@@ -126,7 +126,7 @@ def _rle_size(rle: Mapping[str, Any]) -> tuple[int, int]:
 def _rle_counts(rle: Mapping[str, Any]) -> np.ndarray:
     counts = rle["counts"]
     if isinstance(counts, bytes | str):
-        text = counts.encode("utf-8") if isinstance(counts, str) else counts
+        text = counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts
         kernels = compiled.rle
         numbers, problem, where = kernels.read_counts(np.frombuffer(text, np.uint8))
         if problem == kernels.UNKNOWN_CHARACTER:
@@ -273,20 +273,35 @@ def fill_coco_polygons(polygons: Sequence[Sequence[float]], height: int, width: 
     which rounds vertices to fifths of a pixel and so differs from ``fill_polygons`` by some pixels along slanted
     edges. For outlines traced from a mask both give that mask.
     """
+    start, stop = runs_from_coco_polygons(polygons, height, width)
+    mask = np.zeros((height, width), np.uint8)
+    compiled.rle.paint(mask.reshape(-1), start, stop)
+    return mask.view(bool)
+
+
+def runs_from_coco_polygons(
+    polygons: Sequence[Sequence[float]], height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """``start`` and ``stop`` (R,) of the pixels of ``fill_coco_polygons``, as ``Runs`` keeps them, without painting."""
     _check_shape((height, width))
     if not isinstance(polygons, Sequence) or isinstance(polygons, str | bytes):
         raise InputError(
             f"a COCO segmentation is a list of flat lists of numbers, got {type(polygons).__name__}"
         )
-    mask = np.zeros((height, width), np.uint8)
+    index = index_array(height * width)
+    pieces = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
     for flat_xy in polygons:
         positions = compiled.outlines.coco_crossings(_coco_ring(flat_xy), height, width)
         flat_runs = compiled.outlines.runs_of_crossings(positions, height * width)
         counts = compiled.rle.counts_of_runs(*flat_runs, height * width)
         by_column = compiled.rle.runs_of_counts(counts, height)
-        start, stop = compiled.rle.transpose_runs(*by_column, height, width)
-        compiled.rle.paint(mask.reshape(-1), start, stop)
-    return mask.view(bool)
+        pieces.append(compiled.rle.transpose_runs(*by_column, height, width))
+    start, stop = (np.concatenate(side) for side in zip(*pieces, strict=True))
+    if len(pieces) > 2:
+        order = np.argsort(start, kind="stable")
+        together = np.zeros(len(start), np.int64)
+        _, start, stop = compiled.runs.unite(together, start[order], stop[order], width)
+    return start.astype(index.dtype), stop.astype(index.dtype)
 
 
 def simplify_polygon(polygon: Polygon, tolerance_px: float) -> Polygon:
@@ -321,7 +336,6 @@ def _coco_ring(flat_xy: Sequence[float]) -> np.ndarray:
 
 
 def _as_ring(xy: np.ndarray) -> np.ndarray:
-    # a copy, so that it stays as checked and keeps no larger array alive
     # a copy, so that it stays as checked and keeps no larger array alive
     ring = np.array(xy, np.float64, order="C")
     if ring.ndim != 2 or ring.shape[1] != 2 or len(ring) < 3:

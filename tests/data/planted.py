@@ -6,7 +6,7 @@ cover the whole image. Both have texture, blur and noise. Each function of ``PLA
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np

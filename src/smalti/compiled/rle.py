@@ -233,6 +233,24 @@ def read_counts(text):
 
 
 @compiled
+def fill_their_images(text, ends, sizes):
+    """Whether each of many COCO texts, one after the other in ``text`` up to ``ends``, has counts of its size."""
+    fine = np.zeros(ends.size, np.bool_)
+    begin = 0
+    for k in range(ends.size):
+        counts, problem, _ = read_counts(text[begin : ends[k]])
+        begin = ends[k]
+        left = sizes[k]
+        for index in range(counts.size):
+            if counts[index] < 0 or counts[index] > left:
+                left = -1
+                break
+            left -= counts[index]
+        fine[k] = problem == FINE and left == 0
+    return fine
+
+
+@compiled
 def paint(mask, start, stop):
     """Set the runs in a flat uint8 ``mask``."""
     for run in range(start.size):

@@ -10,7 +10,9 @@ from .jit import compiled
 
 
 @compiled
-def sample_volume(volume, matrix, whole, inner, offsets, to_points, out_shape, fill, linear, half, mirror, bent):
+def sample_volume(
+    volume, matrix, whole, inner, offsets, to_points, out_shape, fill, linear, half, mirror, bent
+):
     """``volume`` (D, H, W, C) sampled for a result of ``out_shape``, (*out_shape, C) in the same dtype.
 
     The pixel p of the result comes from ``matrix(q + offset(q))`` with ``q = inner(p)``, or where nothing is
@@ -41,8 +43,14 @@ def sample_volume(volume, matrix, whole, inner, offsets, to_points, out_shape, f
                     fz, fy, fx = np.float32(z - za), np.float32(y - ya), np.float32(x - xa)
                     for channel in range(channels):
                         p = volume[za, ya, xa, channel] * (one - fx) + volume[za, ya, xa + 1, channel] * fx
-                        q = volume[za, ya + 1, xa, channel] * (one - fx) + volume[za, ya + 1, xa + 1, channel] * fx
-                        r = volume[za + 1, ya, xa, channel] * (one - fx) + volume[za + 1, ya, xa + 1, channel] * fx
+                        q = (
+                            volume[za, ya + 1, xa, channel] * (one - fx)
+                            + volume[za, ya + 1, xa + 1, channel] * fx
+                        )
+                        r = (
+                            volume[za + 1, ya, xa, channel] * (one - fx)
+                            + volume[za + 1, ya, xa + 1, channel] * fx
+                        )
                         s = volume[za + 1, ya + 1, xa, channel] * (one - fx)
                         s += volume[za + 1, ya + 1, xa + 1, channel] * fx
                         p += (q - p) * fy
@@ -55,7 +63,7 @@ def sample_volume(volume, matrix, whole, inner, offsets, to_points, out_shape, f
                     z += matrix[0, 0] * a + matrix[0, 1] * b + matrix[0, 2] * c
                     y += matrix[1, 0] * a + matrix[1, 1] * b + matrix[1, 2] * c
                     x += matrix[2, 0] * a + matrix[2, 1] * b + matrix[2, 2] * c
-                zn, yn, xn = int(math.floor(z + 0.5)), int(math.floor(y + 0.5)), int(math.floor(x + 0.5))
+                zn, yn, xn = math.floor(z + 0.5), math.floor(y + 0.5), math.floor(x + 0.5)
                 exists = 0 <= zn < depth and 0 <= yn < height and 0 <= xn < width
                 if not exists and not mirror:
                     for channel in range(channels):
@@ -66,7 +74,7 @@ def sample_volume(volume, matrix, whole, inner, offsets, to_points, out_shape, f
                     for channel in range(channels):
                         result[i, j, k, channel] = volume[zn, yn, xn, channel]
                 else:
-                    za, ya, xa = int(math.floor(z)), int(math.floor(y)), int(math.floor(x))
+                    za, ya, xa = math.floor(z), math.floor(y), math.floor(x)
                     fz, fy, fx = np.float32(z - za), np.float32(y - ya), np.float32(x - xa)
                     zb, yb, xb = za + 1, ya + 1, xa + 1
                     if mirror:
@@ -91,7 +99,7 @@ def inside(first, last, start, step, length):
         low, high = high, low
     # a pixel less on both sides: these are tried one by one, so that no rounding leads beyond the volume
     low, high = max(low + 1, first + 0.0), min(high - 1, last - 1.0)
-    return (int(math.ceil(low)), int(math.floor(high)) + 1) if low <= high else (0, 0)
+    return (math.ceil(low), math.floor(high) + 1) if low <= high else (0, 0)
 
 
 @compiled

@@ -8,11 +8,12 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ..errors import InputError, ReadError, WriteError
@@ -74,29 +75,19 @@ def fetch(
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder / f".{dataset.name}.lock", dataset.name):
         staged = folder / f".{dataset.name}.{secrets.token_hex(4)}"
-        records, archives = [], []
+        archives = folder / f"{dataset.name}.archives"
         try:
+            paths = []
             for file in dataset.files:
-                path = _downloaded(
-                    file,
-                    folder / f"{dataset.name}.archives",
-                    known.get(file.url),
-                    report,
-                    timeout_s=timeout_s,
-                    attempts=attempts,
-                    backoff_s=backoff_s,
-                )
-                sha256 = _digest(path, "sha256")
-                records.append(
-                    Fetched(file.url, path.stat().st_size, sha256, _now(), file.digest is not None)
-                )
-                _write_records(dataset, folder, records)
-                archives.append((file, path))
+                transfer = {"timeout_s": timeout_s, "attempts": attempts, "backoff_s": backoff_s}
+                paths.append(_downloaded(file, archives, known.get(file.url), report, transfer))
             staged.mkdir()
-            for file, path in archives:
+            for file, path in zip(dataset.files, paths, strict=True):
                 _put(file, path, staged, report)
             if not (staged / dataset.root).exists():
                 raise ReadError(f"{dataset.name}: the archive has no {dataset.root}; it is not what it was")
+            # Written down last: what cannot be unpacked must not be taken for right the next time.
+            _remember(dataset, folder, [_fetched(*pair) for pair in zip(dataset.files, paths, strict=True)])
             staged.rename(target)
         except OSError as error:
             if isinstance(error, ReadError | WriteError):
@@ -129,11 +120,16 @@ def _record_path(dataset: PublicDataset, folder: Path) -> Path:
     return folder / f"{dataset.name}.download.json"
 
 
-def _write_records(dataset: PublicDataset, folder: Path, records: list[Fetched]) -> None:
-    """Remember ``records``, and what was known before of files that are still to come."""
-    new = {record.url: record for record in fetched(dataset, folder)} | {one.url: one for one in records}
+def _remember(dataset: PublicDataset, folder: Path, records: list[Fetched]) -> None:
     with replacing(_record_path(dataset, folder)) as partial:
-        partial.write_text(json.dumps([asdict(record) for record in new.values()], indent=2) + "\n", "utf-8")
+        partial.write_text(json.dumps([asdict(record) for record in records], indent=2) + "\n", "utf-8")
+
+
+def _fetched(file: PublicFile, path: Path) -> Fetched:
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return Fetched(file.url, path.stat().st_size, sha256, date, file.digest is not None)
 
 
 def _downloaded(
@@ -141,12 +137,9 @@ def _downloaded(
     folder: Path,
     before: Fetched | None,
     report: Report,
-    *,
-    timeout_s: float,
-    attempts: int,
-    backoff_s: float,
+    options: Mapping[str, Any],
 ) -> Path:
-    """The file in ``folder``, whole and checked."""
+    """The file in ``folder``, whole and checked; ``options`` are those of ``Transfer``."""
     pooch = require("pooch", "download")
     folder.mkdir(parents=True, exist_ok=True)
     name = inside(unquote(urlsplit(file.url).path).rpartition("/")[2] or "download")
@@ -156,9 +149,7 @@ def _downloaded(
         trusted=digest is not None,
         size=file.size,
         report=report,
-        timeout_s=timeout_s,
-        attempts=attempts,
-        backoff_s=backoff_s,
+        **options,
     )
     if digest is None and (folder / name).is_file():
         (
@@ -170,10 +161,14 @@ def _downloaded(
     except ValueError as error:
         if isinstance(error, InputError):
             raise
-        whose = "published" if file.digest else "remembered from the first download"
+        if file.digest:
+            whose, remedy = "published one", "the file has changed on the server"
+        else:
+            whose = "one of the first download"
+            remedy = "and the change is meant, remove the .download.json beside the dataset"
         raise ReadError(
-            f"{file.url} is not the file it should be: its digest differs from the {whose} one ({digest}); "
-            "it was thrown away. Try again; if it stays so, the file has changed on the server"
+            f"{file.url} is not the file it should be: its digest differs from the {whose}, {digest}; "
+            f"it was thrown away. Try again; if it stays so, {remedy}"
         ) from error
 
 
@@ -184,22 +179,18 @@ def _put(file: PublicFile, path: Path, staged: Path, report: Report) -> None:
     if not is_archive(path):
         shutil.copyfile(path, place / path.name)
         return
-    unpack(path, place, report=report)
+    try:
+        unpack(path, place, report=report)
+    except ReadError:
+        if file.digest is None:
+            path.unlink()  # cut short, perhaps; it is fetched anew the next time
+        raise
     for name in file.inner:
         nested = place / inside(name)
         if not nested.is_file():
             raise ReadError(f"{path.name} has no {name}; it is not what it was")
         unpack(nested, nested.parent, report=report)
         nested.unlink()
-
-
-def _digest(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @contextmanager

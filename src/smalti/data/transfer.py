@@ -128,6 +128,7 @@ class Transfer:
     def _attempt(self, session: Any, url: str) -> None:
         """One request, until the file is whole. Raises ``_Again`` for what may go better the next time."""
         import requests
+        import urllib3
 
         begun = self._begun(url)
         if begun is None:
@@ -145,6 +146,10 @@ class Transfer:
             if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
                 raise ReadError(f"{url} is no address that can be downloaded: {error}") from error
             raise _Again(_in_words(error)) from error
+        except urllib3.exceptions.TimeoutError as error:
+            raise _Again("the server stopped sending") from error
+        except urllib3.exceptions.HTTPError as error:
+            raise _Again("the connection broke") from error
 
     def _take(self, response: Any, url: str, begun: Version | None, have: int) -> None:
         """Write the body of an answer to its place."""
@@ -177,7 +182,8 @@ class Transfer:
         done = have
         try:
             with self.part.open("ab" if have else "wb") as file:
-                for chunk in response.iter_content(CHUNK_BYTES):
+                # As it comes, so that nothing is lost when it stops, and as it is: what is called .tar.gz stays packed.
+                while chunk := response.raw.read1(CHUNK_BYTES):
                     file.write(chunk)
                     done += len(chunk)
                     self.report(f"downloading {_file_name(url)}", done, found.total or self.size)
@@ -236,8 +242,6 @@ def _in_words(error: Exception) -> str:
         return f"the server's certificate is not accepted ({error})"
     if isinstance(error, requests.exceptions.Timeout):
         return "the server does not answer in time"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke"
     if isinstance(error, requests.exceptions.ConnectionError):
         return "there is no connection to the server"
     return str(error)

@@ -28,14 +28,14 @@ def boundary_f(truth: Segmentation, predicted: Segmentation, tolerance: Toleranc
     """
     check_classes(truth, predicted)
     ids = truth.classes.ids
-    sides = [_class_maps(side) for side in both_judged(truth, predicted)]
+    sides = [_ClassMap(side) for side in both_judged(truth, predicted)]
     reach = Reach.of(tolerance, truth.geometry, truth.ndim)
     void = truth.void | predicted.void if truth.void_px or predicted.void_px else None
     scores = np.full(len(ids), np.nan)
     for k, class_id in enumerate(ids):
         if any((class_id == side.present).any() for side in sides):
-            outlines = [_inner_boundary(side.map == class_id, void) for side in sides]
-            scores[k] = _f_score(*outlines, reach)
+            first, second = (_inner_boundary(side.map == class_id, void) for side in sides)
+            scores[k] = _f_score(first, second, reach)
     return scores
 
 
@@ -47,14 +47,12 @@ def outline_f(truth: Segmentation, predicted: Segmentation, tolerance: Tolerance
     one, which gives slightly lower values. Raises ``OverlapError`` where segments overlap.
     """
     void = truth.void | predicted.void if truth.void_px or predicted.void_px else None
-    outlines = [_label_boundary(side.labels, void) for side in both_judged(truth, predicted)]
-    score = _f_score(*outlines, Reach.of(tolerance, truth.geometry, truth.ndim))
+    first, second = (_label_boundary(side.labels, void) for side in both_judged(truth, predicted))
+    score = _f_score(first, second, Reach.of(tolerance, truth.geometry, truth.ndim))
     return 1.0 if np.isnan(score) else score
 
 
-def boundary_iou(
-    truth: Segmentation, predicted: Segmentation, width: Tolerance | None = None
-) -> np.ndarray:
+def boundary_iou(truth: Segmentation, predicted: Segmentation, width: Tolerance | None = None) -> np.ndarray:
     """Boundary IoU of each class, (K,): the IoU of the bands inside the outlines, NaN for a class on neither side.
 
     A band are a class's pixels that a cube of ``width`` pixels around them does not keep inside the class (chessboard
@@ -67,7 +65,7 @@ def boundary_iou(
         width = max(1.0, float(np.rint(0.02 * np.linalg.norm(truth.shape))))
     steps = Reach.of(width, truth.geometry, truth.ndim).whole_steps()
     void = truth.void | predicted.void if truth.void_px or predicted.void_px else None
-    sides = [_class_maps(side) for side in (truth, predicted)]
+    sides = [_ClassMap(side) for side in (truth, predicted)]
     scores = np.full(len(truth.classes), np.nan)
     for k, class_id in enumerate(truth.classes.ids):
         first, second = (_band(side.map == class_id, steps) for side in sides)
@@ -106,7 +104,9 @@ class Reach:
                 f"a tolerance of {tolerance} needs the image's spacing, which is unknown; give it in pixels"
             )
         if geometry.unit != length.unit:
-            raise InputError(f"a tolerance of {tolerance} for an image in {geometry.unit}; give it in that unit")
+            raise InputError(
+                f"a tolerance of {tolerance} for an image in {geometry.unit}; give it in that unit"
+            )
         return cls(length.spacing[0], geometry.spacing)
 
     def whole_steps(self) -> tuple[int, ...]:
@@ -128,7 +128,7 @@ class Reach:
         return distance_transform_edt(~boundary, self.steps) <= limit
 
 
-class _class_maps:
+class _ClassMap:
     """The semantic map of one side and the classes in it."""
 
     def __init__(self, segmentation: Segmentation) -> None:

@@ -68,10 +68,10 @@ def class_overlap(truth: Segmentation, predicted: Segmentation) -> ClassOverlap:
     check_classes(truth, predicted)
     classes = truth.classes
     count = len(classes) + 1
-    first, second = (_class_numbers(side) for side in (truth, predicted))
+    first, second = (class_numbers(side) for side in (truth, predicted))
     if truth.void_px or predicted.void_px:
         first[truth.void | predicted.void] = count
-    pixels = confusion(first, np.minimum(second, count - 1), count, void=count)
+    pixels = confusion(first, second, count, void=count)
     return ClassOverlap(classes, pixels)
 
 
@@ -90,7 +90,7 @@ def mean_of_present(scores: np.ndarray) -> float:
     return float(present.mean()) if len(present) else 1.0
 
 
-def _class_numbers(segmentation: Segmentation) -> np.ndarray:
+def class_numbers(segmentation: Segmentation) -> np.ndarray:
     """Number of every pixel's class in its class set, (*S,) int32: 1..K in order, 0 none."""
     flat = segmentation.panoptic()
     ids = segmentation.classes.ids

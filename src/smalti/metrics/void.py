@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..errors import InputError
@@ -29,7 +31,7 @@ def without(segmentation: Segmentation, region: np.ndarray) -> Segmentation:
 
     Segments keep their numbers; one that lies in the region altogether is empty.
     """
-    columns = {
+    columns: dict[str, Any] = {
         "class_ids": segmentation.class_ids,
         "scores": segmentation.scores,
         "classes": segmentation.classes,
@@ -48,4 +50,6 @@ def without(segmentation: Segmentation, region: np.ndarray) -> Segmentation:
         layer_of[present[present > 0] - 1] = number
         layer[region] = 0
     runs = Runs.concatenate([Runs.of_labels(layer, count) for layer in layers])
-    return Segmentation.from_runs(segmentation.shape, runs.take(layer_of * count + np.arange(count)), **columns)
+    return Segmentation.from_runs(
+        segmentation.shape, runs.take(layer_of * count + np.arange(count)), **columns
+    )

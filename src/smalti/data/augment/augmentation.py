@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, model_validator
 from pydantic_core import core_schema
 
 from ...errors import InputError
-from ...segmenter import Parameters
-
-if TYPE_CHECKING:
-    from .draft import Draft
+from ...image import Image
+from ...segmentation import Segmentation
+from ...segmenter import Parameters, parse_settings
+from . import make_augmentation
+from .draft import Draft
+from .results import (
+    Arrays,
+    Augmented,
+    Samples,
+    draft_of_arrays,
+    draft_of_objects,
+    finish_arrays,
+    finish_objects,
+)
+from .warp import Border, Interpolation
 
 Kind = Literal["spatial", "tone", "filter", "mixing", "chain"]
 
@@ -33,7 +45,7 @@ def sample_rng(seed: int, index: int, epoch: int = 0) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Within:
-    """Bounds of a range: two numbers, the first not above the second, one of which is drawn between."""
+    """Bounds of a span: two numbers, the first not above the second, between which one is drawn."""
 
     low: float
     high: float
@@ -51,6 +63,10 @@ class Within:
 
 
 Span = tuple[float, float]
+Degrees = Annotated[Span, Within(-180, 180)]
+Ratios = Annotated[Span, Within(0.05, 20)]
+Shares = Annotated[Span, Within(0, 1)]
+SignedShares = Annotated[Span, Within(-1, 1)]
 
 
 def between(span: Span, rng: np.random.Generator) -> float:
@@ -69,7 +85,7 @@ class Augmentation(Parameters):
     """A change of an image and its truth. Subclasses write ``change``, which works on a draft of both.
 
     ``kind`` says what it touches: ``spatial`` where pixels lie, ``tone`` the value of each pixel by a curve,
-    ``filter`` pixels in any other way, ``mixing`` two samples or more.
+    ``filter`` pixels in any other way, ``mixing`` several samples; a ``chain`` is made of others.
     """
 
     listing: ClassVar[str] = "augmentations"
@@ -83,9 +99,176 @@ class Augmentation(Parameters):
         """Change the draft, whose pixels and truth move together."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it changes")
 
+    def drawn(self, rng: np.random.Generator) -> list[Augmentation]:
+        """What is done to one sample: this, or nothing, by its probability; of a chain its steps."""
+        return [self] if self.probability >= 1 or rng.random() < self.probability else []
 
-Degrees = Annotated[Span, Within(-180, 180)]
-Steep = Annotated[Span, Within(-60, 60)]
-Ratios = Annotated[Span, Within(0.05, 20)]
-Shares = Annotated[Span, Within(0, 1)]
-SignedShares = Annotated[Span, Within(-1, 1)]
+    def as_chain(self) -> Chain:
+        """A chain of this one alone."""
+        return Chain.make({"steps": (self,)})
+
+    def apply(
+        self,
+        image: Image,
+        segmentation: Segmentation | None,
+        rng: np.random.Generator,
+        *,
+        others: Samples = (),
+    ) -> tuple[Image, Segmentation | None]:
+        """The image and its segments, changed by random numbers of ``rng`` (see ``sample_rng``).
+
+        Segments of which less than the chain's ``min_visible`` is left are gone and their rests void; the others
+        are renumbered 1..N with their class, score and attributes. What lies beyond the image is void. The spacing
+        and the affine follow; where the image is bent, seen in perspective or put together from several, the affine
+        is dropped. ``others`` are the samples that mixing draws from. Nothing that is given is changed.
+        Raises ``InputError`` where image and segmentation differ in shape, and for what the chain cannot take.
+        """
+        chain = self.as_chain()
+        draft = draft_of_objects(image, segmentation, others, chain.settings())
+        chain.run(draft, rng)
+        return finish_objects(draft, image, chain.min_visible)
+
+    def apply_arrays(
+        self,
+        pixels: np.ndarray,
+        labels: np.ndarray | None,
+        rng: np.random.Generator,
+        *,
+        class_ids: np.ndarray | None = None,
+        void: int | None = None,
+        spacing: Sequence[float] | None = None,
+        others: Sequence[Arrays] = (),
+    ) -> Augmented:
+        """The same on arrays, for training: no segments are made of the pixels.
+
+        ``pixels`` (*S, C) and ``labels`` (*S,), class ids, or with ``class_ids`` (N,) numbers of segments. ``void``
+        is the label of what nobody knows; what lies beyond the image gets it, or 0 where there is none. ``others``
+        are tuples of pixels, labels and, as here, class_ids.
+        """
+        chain = self.as_chain()
+        draft = draft_of_arrays(pixels, labels, class_ids, void, spacing, others, chain.settings())
+        chain.run(draft, rng)
+        return finish_arrays(draft, chain.min_visible, void)
+
+
+def _described(value: Any) -> Any:
+    """A step from its description: ``{"name": "rotate", "degrees": [-5, 5]}`` or ``rotate:degrees=[-5,5]``."""
+    if isinstance(value, str):
+        name, _, settings = value.partition(":")
+        return make_augmentation(name, **parse_settings([part for part in settings.split(";") if part]))
+    if isinstance(value, Mapping):
+        if not isinstance(value.get("name"), str) or not all(isinstance(key, str) for key in value):
+            raise InputError(f"an augmentation is described by its name and parameters, got {dict(value)}")
+        return make_augmentation(**value)
+    return value
+
+
+Steps = Annotated[
+    tuple[
+        Annotated[
+            SerializeAsAny[Augmentation], BeforeValidator(_described), PlainSerializer(Parameters.describe)
+        ],
+        ...,
+    ],
+    BeforeValidator(lambda steps: (steps,) if isinstance(steps, str | Mapping | Parameters) else steps),
+]
+
+
+class Chain(Augmentation):
+    """Augmentations one after the other, each with its probability.
+
+    Those that mix samples divide the chain into stretches. In each, the spatial ones come first, joined into one
+    move, so that pixels are sampled once, and then the others in the order written, with neighbouring tones joined
+    into one curve.
+    """
+
+    name: ClassVar[str] = "chain"
+    kind: ClassVar[Kind] = "chain"
+    source: ClassVar[str] = "composition of other augmentations"
+
+    steps: Steps = Field((), description="Augmentations in order, such as rotate:degrees=[-5,5].")
+    border: Border = Field(
+        "void", description="Beyond the image: void, or mirror, the image and its truth reflected."
+    )
+    fill: float | None = Field(
+        None,
+        description="Value of pixels beyond the image; by default 0 for 8 bits, else the image's lowest.",
+    )
+    interpolation: Interpolation = Field(
+        "linear", description="Of pixels that are moved; labels are never interpolated."
+    )
+    value_range: tuple[float, float] | None = Field(
+        None, description="Lowest and highest value; by default 0 and 255 for 8 bits, else the image's own."
+    )
+    min_visible: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of a segment that must be left; otherwise it is dropped, its rest void.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Chain:
+        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
+            raise ValueError("value_range must be a lower and a higher value")
+        return self
+
+    def as_chain(self) -> Chain:
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """What a draft is to know of the chain."""
+        return {
+            "border": self.border,
+            "fill": self.fill,
+            "interpolation": self.interpolation,
+            "value_range": self.value_range,
+        }
+
+    def drawn(self, rng: np.random.Generator) -> list[Augmentation]:
+        if not super().drawn(rng):
+            return []
+        return [one for step in self.steps for one in step.drawn(rng)]
+
+    def change(self, draft: Draft, rng: np.random.Generator) -> None:
+        self.run(draft, rng)
+
+    def run(self, draft: Draft, rng: np.random.Generator) -> None:
+        """Change the draft by every step that is drawn, and settle it."""
+        stretch: list[Augmentation] = []
+        for step in self.drawn(rng):
+            if draft.ndim not in step.ndims:
+                raise InputError(f"{step.name} takes {step.ndims[0]}-D images only, got {draft.ndim}-D")
+            if step.kind == "mixing":
+                _change(stretch, draft, rng)
+                stretch = []
+                step.change(draft, rng)
+            else:
+                stretch.append(step)
+        _change(stretch, draft, rng)
+        draft.settle()
+
+
+def _change(stretch: Sequence[Augmentation], draft: Draft, rng: np.random.Generator) -> None:
+    """The spatial steps first, then the others in order."""
+    for step in stretch:
+        if step.kind == "spatial":
+            step.change(draft, rng)
+    for step in stretch:
+        if step.kind != "spatial":
+            step.change(draft, rng)
+
+
+class OneOf(Augmentation):
+    """One of several augmentations, each as likely."""
+
+    name: ClassVar[str] = "one-of"
+    kind: ClassVar[Kind] = "chain"
+    source: ClassVar[str] = "composition of other augmentations"
+
+    steps: Steps = Field((), description="Augmentations, one of which is drawn, such as blur or sharpen.")
+
+    def drawn(self, rng: np.random.Generator) -> list[Augmentation]:
+        if not super().drawn(rng) or not self.steps:
+            return []
+        return self.steps[int(rng.integers(len(self.steps)))].drawn(rng)

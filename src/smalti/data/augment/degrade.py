@@ -91,7 +91,9 @@ class Jpeg(Filter):
     ndims: ClassVar[tuple[int, ...]] = (2,)
     source: ClassVar[str] = "Wallace, The JPEG still picture compression standard, Commun. ACM 34 (1991)"
 
-    quality: Annotated[Span, Within(1, 100)] = Field((40.0, 95.0), description="Of libjpeg; 100 keeps nearly all.")
+    quality: Annotated[Span, Within(1, 100)] = Field(
+        (40.0, 95.0), description="Of libjpeg; 100 keeps nearly all."
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         quality = round(between(self.quality, rng))
@@ -105,6 +107,7 @@ class Jpeg(Filter):
         stored = np.ascontiguousarray(draft.values[..., ::-1])
         _, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
         read = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if stored.shape[-1] == 1 else cv2.IMREAD_COLOR)
+        assert read is not None  # it was encoded just now
         draft.put(np.ascontiguousarray(read.reshape(stored.shape)[..., ::-1]))
 
 
@@ -145,7 +148,9 @@ def _low_resolution(plane: np.ndarray, small: list[int]) -> np.ndarray:
 
 def _resized_rows(flat: np.ndarray, rows: int, interpolation: int) -> np.ndarray:
     """Another number of rows; in strips, as OpenCV takes rows of limited length."""
-    strips = [np.ascontiguousarray(flat[:, first : first + 16384]) for first in range(0, flat.shape[1], 16384)]
+    strips = [
+        np.ascontiguousarray(flat[:, first : first + 16384]) for first in range(0, flat.shape[1], 16384)
+    ]
     return np.concatenate(
         [cv2.resize(strip, (strip.shape[1], rows), interpolation=interpolation) for strip in strips], axis=1
     )

@@ -52,10 +52,14 @@ class Draft:
     interpolation: Interpolation = "linear"
     value_range: tuple[float, float] | None = None
     partner: Callable[[np.random.Generator], Draft] | None = None
-    parts: list[Any] = field(default_factory=list)  # where the segments come from, in the order of their numbers
+    parts: list[Any] = field(
+        default_factory=list
+    )  # where the segments come from, in the order of their numbers
     moved: np.ndarray = field(init=False)  # from pixels as they are to those of the image that came
     bent: bool = False  # whether ``moved`` says it only roughly, or several images are in one
-    areas_px: np.ndarray | None = None  # of each segment, were it all inside and in front; 0 where it was empty
+    areas_px: np.ndarray | None = (
+        None  # of each segment, were it all inside and in front; 0 where it was empty
+    )
 
     def __post_init__(self) -> None:
         self.shape: tuple[int, ...] = self.pixels.shape[:-1]
@@ -99,8 +103,10 @@ class Draft:
         """
         if self.value_range is None:
             dtype = self.pixels.dtype
-            if dtype == bool:
-                raise InputError("values of a bool image cannot be changed; only spatial augmentations suit it")
+            if dtype.kind == "b":
+                raise InputError(
+                    "values of a bool image cannot be changed; only spatial augmentations suit it"
+                )
             if dtype == np.uint8:
                 self.value_range = (0.0, 255.0)
             else:
@@ -128,7 +134,7 @@ class Draft:
         matrix: np.ndarray | None = None,
         *,
         bend: Bend | None = None,
-        shape: Sequence[int] | None = None,
+        shape: Sequence[int] | np.ndarray | None = None,
     ) -> None:
         """Take the pixel p of a result of ``shape`` from ``matrix(p)`` of what there is now, displaced by ``bend``.
 
@@ -177,7 +183,7 @@ class Draft:
             self.areas_px = self.areas_px / warp.shrinkage
         fill, covers = self.fill, warp.covers
         if fill is None:
-            fill = 0.0 if covers or self.pixels.dtype == bool else self.limits()[0]
+            fill = 0.0 if covers or self.pixels.dtype.kind == "b" else self.limits()[0]
         outside = self.void_label or 0
         for truth in self.truths:
             if truth.void is None and self.keeps_void and not covers:
@@ -258,10 +264,9 @@ class Draft:
         """
         dtype = self.pixels.dtype
         if dtype != np.uint8 or values.dtype != dtype:
-            low, high = self.limits()
-            values = np.clip(values, low, high, out=values)
-            if dtype.kind in "ui" and values.dtype.kind == "f":
-                values = np.rint(values, out=values)
+            if values.dtype.kind == "f":
+                values = np.clip(values, *self.limits(), out=values)
+                values = np.rint(values, out=values) if dtype.kind in "ui" else values
             values = values.astype(dtype, copy=False)
         if self.num_values < self.pixels.shape[-1]:
             values = np.concatenate([values, self.pixels[..., self.num_values :]], axis=-1)
@@ -282,8 +287,20 @@ class Draft:
         Raises ``InputError`` for one that does not fit.
         """
         other = self.clone() if self.partner is None else self.partner(rng)
-        one = (self.ndim, self.pixels.shape[-1], self.pixels.dtype, self.class_ids is None, len(self.truths) > 0)
-        two = (other.ndim, other.pixels.shape[-1], other.pixels.dtype, other.class_ids is None, len(other.truths) > 0)
+        one = (
+            self.ndim,
+            self.pixels.shape[-1],
+            self.pixels.dtype,
+            self.class_ids is None,
+            len(self.truths) > 0,
+        )
+        two = (
+            other.ndim,
+            other.pixels.shape[-1],
+            other.pixels.dtype,
+            other.class_ids is None,
+            len(other.truths) > 0,
+        )
         if one != two:
             raise InputError(
                 "samples that are mixed must be alike, got "

@@ -59,7 +59,10 @@ def smooth_field(shape: Sequence[int], distance_px: Sequence[float], rng: np.ran
     columns = planes.reshape(len(planes), -1)
     # cubic along z as well; in strips, as OpenCV takes rows of limited length
     strips = [
-        _enlarged(np.ascontiguousarray(columns[:, first : first + 16384]), (shape[0], min(16384, columns.shape[1] - first)))
+        _enlarged(
+            np.ascontiguousarray(columns[:, first : first + 16384]),
+            (shape[0], min(16384, columns.shape[1] - first)),
+        )
         for first in range(0, columns.shape[1], 16384)
     ]
     return np.concatenate(strips, axis=1).reshape(*shape)

@@ -34,10 +34,16 @@ class Crop(Spatial):
     """
 
     name: ClassVar[str] = "crop"
-    source: ClassVar[str] = "oversampling of the foreground: Isensee et al., nnU-Net, Nature Methods 18 (2021)"
+    source: ClassVar[str] = (
+        "oversampling of the foreground: Isensee et al., nnU-Net, Nature Methods 18 (2021)"
+    )
 
-    size: Size = Field((256,), min_length=1, description="Pixels along each axis, z, y, x, or one number for all.")
-    around: Literal["anywhere", "class", "segment"] = Field("anywhere", description="What the crop is to show.")
+    size: Size = Field(
+        (256,), min_length=1, description="Pixels along each axis, z, y, x, or one number for all."
+    )
+    around: Literal["anywhere", "class", "segment"] = Field(
+        "anywhere", description="What the crop is to show."
+    )
     jitter: float = Field(
         0.25, ge=0, le=0.5, description="How far from the middle its target may lie, as a share of the crop."
     )
@@ -78,8 +84,7 @@ def _target(draft: Draft, around: str, rng: np.random.Generator) -> np.ndarray |
         wanted = present[[rng.integers(len(present))]]
     if around == "segment":
         layer = next(layer for layer in layers if (layer == wanted[0]).any())
-        places = np.nonzero(layer == wanted[0])
-        point = np.array([(at.min() + at.max()) / 2 for at in places])
+        point = np.array([(at.min() + at.max()) / 2 for at in np.nonzero(layer == wanted[0])])
     else:
         number = int(rng.integers(counts[wanted].sum()))
         chosen = np.zeros(highest + 1, bool)
@@ -99,7 +104,9 @@ class Pad(Spatial):
     name: ClassVar[str] = "pad"
     source: ClassVar[str] = "Ronneberger et al., U-Net, MICCAI (2015): sizes that divide by the strides"
 
-    size: Size = Field((), description="At least so many pixels along each axis, z, y, x; one number for all.")
+    size: Size = Field(
+        (), description="At least so many pixels along each axis, z, y, x; one number for all."
+    )
     multiple_of: Length = Field(1, description="The length of every axis becomes a multiple of this.")
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
@@ -116,9 +123,12 @@ class Resize(Spatial):
     name: ClassVar[str] = "resize"
     source: ClassVar[str] = "Gonzalez and Woods, Digital Image Processing, 4th ed. (2018), section 2.4"
 
-    size: Size = Field((256,), min_length=1, description="Pixels along each axis, z, y, x, or one number for all.")
+    size: Size = Field(
+        (256,), min_length=1, description="Pixels along each axis, z, y, x, or one number for all."
+    )
     fit: Literal["stretch", "inside"] = Field(
-        "stretch", description="stretch: every axis by itself; inside: shapes are kept, and what is left is void."
+        "stretch",
+        description="stretch: every axis by itself; inside: shapes are kept, and what is left is void.",
     )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:

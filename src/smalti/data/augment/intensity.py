@@ -51,7 +51,9 @@ class Brightness(Tone):
     source: ClassVar[str] = "Gonzalez and Woods, Digital Image Processing, 4th ed. (2018), section 3.2"
 
     shift: SignedShares = Field((-0.2, 0.2), description="Added, as a share of the range of values.")
-    factor: Ratios = Field((1.0, 1.0), description="Multiplied before, counted from the lowest value; a ratio.")
+    factor: Ratios = Field(
+        (1.0, 1.0), description="Multiplied before, counted from the lowest value; a ratio."
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         shift, factor = self._draws(draft, self.shift, rng), self._draws(draft, self.factor, rng, ratios=True)
@@ -68,7 +70,9 @@ class Contrast(Tone):
     """Differences to the mean value made larger or smaller."""
 
     name: ClassVar[str] = "contrast"
-    source: ClassVar[str] = "Isensee et al., nnU-Net, Nature Methods 18 (2021), supplement on data augmentation"
+    source: ClassVar[str] = (
+        "Isensee et al., nnU-Net, Nature Methods 18 (2021), supplement on data augmentation"
+    )
 
     factor: Ratios = Field((0.75, 1.33), description="How much larger differences become; drawn as a ratio.")
     around: Literal["mean", "middle"] = Field(
@@ -96,7 +100,9 @@ class Gamma(Tone):
     name: ClassVar[str] = "gamma"
     source: ClassVar[str] = "Gonzalez and Woods, Digital Image Processing, 4th ed. (2018), section 3.2"
 
-    exponent: Ratios = Field((0.7, 1.5), description="Power of values from 0 to 1; below 1 is brighter; a ratio.")
+    exponent: Ratios = Field(
+        (0.7, 1.5), description="Power of values from 0 to 1; below 1 is brighter; a ratio."
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         draft.tone(partial(_powered, exponent=self._draws(draft, self.exponent, rng, ratios=True)))
@@ -130,7 +136,9 @@ class HueSaturation(Filter):
     source: ClassVar[str] = "Haeberli, Matrix operations for image processing (1993)"
 
     hue_degrees: Degrees = Field((-18.0, 18.0), description="How far hues are turned.")
-    saturation: Annotated[Span, Within(0, 5)] = Field((0.7, 1.3), description="Factor of how strong colours are.")
+    saturation: Annotated[Span, Within(0, 5)] = Field(
+        (0.7, 1.3), description="Factor of how strong colours are."
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         angle, strength = np.deg2rad(between(self.hue_degrees, rng)), between(self.saturation, rng)
@@ -156,7 +164,9 @@ class ChannelShuffle(Filter):
     """Channels in another order. An image of one channel stays."""
 
     name: ClassVar[str] = "channel-shuffle"
-    source: ClassVar[str] = "Liu et al., SSD: single shot multibox detector, ECCV (2016), its photometric distortions"
+    source: ClassVar[str] = (
+        "Liu et al., SSD: single shot multibox detector, ECCV (2016), its photometric distortions"
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         draft.settle()
@@ -167,7 +177,9 @@ class ChannelDropout(Filter):
     """Some channels emptied, as when a stain or a lamp fails. At least one is left."""
 
     name: ClassVar[str] = "channel-dropout"
-    source: ClassVar[str] = "Tompson et al., Efficient object localization using CNNs, CVPR (2015): whole channels dropped"
+    source: ClassVar[str] = (
+        "Tompson et al., Efficient object localization using CNNs, CVPR (2015): whole channels dropped"
+    )
 
     count: int = Field(1, ge=1, le=64, description="Channels emptied, at most all but one.")
 
@@ -185,7 +197,9 @@ class GaussianNoise(Filter):
     """Noise of a normal distribution on each pixel and channel."""
 
     name: ClassVar[str] = "gaussian-noise"
-    source: ClassVar[str] = "Bishop, Training with noise is equivalent to Tikhonov regularization, Neural Comput. 7 (1995)"
+    source: ClassVar[str] = (
+        "Bishop, Training with noise is equivalent to Tikhonov regularization, Neural Comput. 7 (1995)"
+    )
 
     sigma: Shares = Field((0.0, 0.05), description="Standard deviation, as a share of the range of values.")
 
@@ -217,7 +231,8 @@ class PoissonNoise(Filter):
     source: ClassVar[str] = "Hasinoff, Photon, Poisson noise, in Computer Vision: A Reference Guide (2014)"
 
     photons: Annotated[Span, Within(5, 1e9)] = Field(
-        (50.0, 500.0), description="Counted where the value is the highest; fewer are noisier. Drawn as a ratio."
+        (50.0, 500.0),
+        description="Counted where the value is the highest; fewer are noisier. Drawn as a ratio.",
     )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:

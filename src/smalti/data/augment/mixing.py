@@ -27,17 +27,24 @@ class Mosaic(Mixing):
     name: ClassVar[str] = "mosaic"
     source: ClassVar[str] = "Bochkovskiy, Wang and Liao, YOLOv4, arXiv 2004.10934 (2020)"
 
-    center: Shares = Field((0.3, 0.7), description="Where the pieces meet, as a share of each axis, each drawn.")
+    center: Shares = Field(
+        (0.3, 0.7), description="Where the pieces meet, as a share of each axis, each drawn."
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         draft.settle()
         shape = draft.shape
         cuts = [min(length, max(0, round(between(self.center, rng) * length))) for length in shape]
         cells = [
-            tuple(slice(0, cut) if first else slice(cut, length) for first, cut, length in zip(sides, cuts, shape, strict=True))
+            tuple(
+                slice(0, cut) if first else slice(cut, length)
+                for first, cut, length in zip(sides, cuts, shape, strict=True)
+            )
             for sides in product((True, False), repeat=draft.ndim)
         ]
-        cells = [cells[k] for k in rng.permutation(len(cells)) if all(part.start < part.stop for part in cells[k])]
+        cells = [
+            cells[k] for k in rng.permutation(len(cells)) if all(part.start < part.stop for part in cells[k])
+        ]
         pieces = [draft.clone(), *(draft.another(rng) for _ in cells[1:])]
         draft.count_areas()
         pixels = np.empty((*shape, draft.pixels.shape[-1]), draft.pixels.dtype)
@@ -48,11 +55,15 @@ class Mosaic(Mixing):
             offset = draft.join(piece) if number else 0
             pixels[cell] = piece.pixels
             if piece.truths:
-                whole.append((cell, [_raised(layer, offset) for layer in piece.truths[0].layers], piece.truths[0].void))
+                whole.append(
+                    (cell, [_raised(layer, offset) for layer in piece.truths[0].layers], piece.truths[0].void)
+                )
         draft.pixels = pixels
         if whole:
             dtype = np.result_type(*(layer.dtype for _, layers, _ in whole for layer in layers))
-            joined = Truth([np.zeros(shape, dtype) for _ in range(max(len(layers) for _, layers, _ in whole))])
+            joined = Truth(
+                [np.zeros(shape, dtype) for _ in range(max(len(layers) for _, layers, _ in whole))]
+            )
             if any(void is not None for *_, void in whole):
                 joined.void = np.zeros(shape, np.uint8)
             for cell, layers, void in whole:
@@ -89,7 +100,9 @@ class CopyPaste(Mixing):
     """
 
     name: ClassVar[str] = "copy-paste"
-    source: ClassVar[str] = "Ghiasi et al., Simple copy-paste is a strong data augmentation method, CVPR (2021)"
+    source: ClassVar[str] = (
+        "Ghiasi et al., Simple copy-paste is a strong data augmentation method, CVPR (2021)"
+    )
 
     count: tuple[Annotated[int, Field(ge=0, le=1000)], Annotated[int, Field(ge=0, le=1000)]] = Field(
         (1, 5), description="Fewest and most segments that are pasted."
@@ -99,7 +112,9 @@ class CopyPaste(Mixing):
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         if draft.class_ids is None:
-            raise InputError("copy-paste needs segments, and the labels are classes; give class_ids of the segments")
+            raise InputError(
+                "copy-paste needs segments, and the labels are classes; give class_ids of the segments"
+            )
         draft.settle()
         source = draft.another(rng)
         source.settle()
@@ -149,7 +164,9 @@ class CopyPaste(Mixing):
         inside = mask[part] > 0
         under = draft.pixels[place]
         if self.blend_px > 0 and draft.ndim == 2 and draft.pixels.dtype != bool:
-            share = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), self.blend_px, borderType=cv2.BORDER_CONSTANT)
+            share = cv2.GaussianBlur(
+                mask.astype(np.float32), (0, 0), self.blend_px, borderType=cv2.BORDER_CONSTANT
+            )
             share = (share[part] * inside)[..., np.newaxis]
             mixed = under + share * (pixels[part].astype(np.float64) - under)
             under[...] = np.rint(mixed) if under.dtype.kind in "ui" else mixed
@@ -172,7 +189,9 @@ class Mixup(Mixing):
     name: ClassVar[str] = "mixup"
     source: ClassVar[str] = "Zhang et al., mixup: beyond empirical risk minimization, ICLR (2018)"
 
-    alpha: float = Field(0.4, gt=0, le=100, description="Of the Beta distribution of shares: small is nearly one sample.")
+    alpha: float = Field(
+        0.4, gt=0, le=100, description="Of the Beta distribution of shares: small is nearly one sample."
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         draft.settle()

@@ -19,7 +19,9 @@ class Fog(Filter):
 
     name: ClassVar[str] = "fog"
     ndims: ClassVar[tuple[int, ...]] = (2,)
-    source: ClassVar[str] = "Koschmieder's law of airlight: Narasimhan and Nayar, Vision and the atmosphere, IJCV 48 (2002)"
+    source: ClassVar[str] = (
+        "Koschmieder's law of airlight: Narasimhan and Nayar, Vision and the atmosphere, IJCV 48 (2002)"
+    )
 
     density: Shares = Field((0.2, 0.6), description="Share of light that comes from the fog, in the mean.")
     brightness: float = Field(0.9, ge=0, le=1, description="Of the fog, as a share of the range of values.")
@@ -43,10 +45,14 @@ class Shadow(Filter):
 
     name: ClassVar[str] = "shadow"
     ndims: ClassVar[tuple[int, ...]] = (2,)
-    source: ClassVar[str] = "a polygon in shade, as in Gonzalez and Woods, 4th ed. (2018), section 2.3: illumination"
+    source: ClassVar[str] = (
+        "a polygon in shade, as in Gonzalez and Woods, 4th ed. (2018), section 2.3: illumination"
+    )
 
     darkness: Shares = Field((0.3, 0.6), description="Share of the light that is missing in the shadow.")
-    softness: float = Field(0.02, ge=0, le=0.5, description="Width of its edge, as a share of the longer side.")
+    softness: float = Field(
+        0.02, ge=0, le=0.5, description="Width of its edge, as a share of the longer side."
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         darkness = between(self.darkness, rng)
@@ -72,12 +78,18 @@ class Cutout(Filter):
     """Boxes cut out of the image, so that things are known by more than one of their parts."""
 
     name: ClassVar[str] = "cutout"
-    source: ClassVar[str] = "DeVries and Taylor, Improved regularization of CNNs with cutout, arXiv 1708.04552 (2017)"
+    source: ClassVar[str] = (
+        "DeVries and Taylor, Improved regularization of CNNs with cutout, arXiv 1708.04552 (2017)"
+    )
 
     count: int = Field(4, ge=1, le=1000, description="Boxes; they may overlap and reach beyond the image.")
-    share: Shares = Field((0.05, 0.2), description="Length of their sides, as a share of the image's, each drawn.")
+    share: Shares = Field(
+        (0.05, 0.2), description="Length of their sides, as a share of the image's, each drawn."
+    )
     fill: Literal["lowest", "mean", "noise"] = Field("lowest", description="What is seen in them.")
-    truth: Literal["kept", "void"] = Field("kept", description="What the truth says there: as before, or void.")
+    truth: Literal["kept", "void"] = Field(
+        "kept", description="What the truth says there: as before, or void."
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         draft.settle()
@@ -104,12 +116,16 @@ class BiasField(Filter):
     """The uneven sensitivity of an MR coil: values times a field that changes slowly over the image."""
 
     name: ClassVar[str] = "bias-field"
-    source: ClassVar[str] = "Van Leemput et al., Automated model-based bias field correction of MR images, IEEE TMI 18 (1999)"
+    source: ClassVar[str] = (
+        "Van Leemput et al., Automated model-based bias field correction of MR images, IEEE TMI 18 (1999)"
+    )
 
     strength: Annotated[Span, Within(0, 2)] = Field(
         (0.1, 0.4), description="Standard deviation of the field's logarithm."
     )
-    waves: int = Field(3, ge=1, le=16, description="About how often the field changes along the longest axis.")
+    waves: int = Field(
+        3, ge=1, le=16, description="About how often the field changes along the longest axis."
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         strength = between(self.strength, rng)

@@ -8,7 +8,17 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from .augmentation import Augmentation, Degrees, Kind, Ratios, SignedShares, Span, Steep, Within, between, between_ratios
+from .augmentation import (
+    Augmentation,
+    Degrees,
+    Kind,
+    Ratios,
+    SignedShares,
+    Span,
+    Within,
+    between,
+    between_ratios,
+)
 from .draft import Draft
 from .warp import Bend, about, translation
 
@@ -48,10 +58,14 @@ class Flip(Spatial):
     """Turned over along one axis."""
 
     name: ClassVar[str] = "flip"
-    source: ClassVar[str] = "Krizhevsky et al., ImageNet classification with deep CNNs, NIPS (2012), section 4.1"
+    source: ClassVar[str] = (
+        "Krizhevsky et al., ImageNet classification with deep CNNs, NIPS (2012), section 4.1"
+    )
 
     probability: float = Field(0.5, ge=0, le=1, description="Share of samples that are changed.")
-    axis: Axis = Field("x", description="Axis that is reversed: x left and right, y up and down, z the slices.")
+    axis: Axis = Field(
+        "x", description="Axis that is reversed: x left and right, y up and down, z the slices."
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         axis = _axis(self.axis, draft.ndim)
@@ -68,7 +82,9 @@ class QuarterTurn(Spatial):
     source: ClassVar[str] = "the eight symmetries of the square: any text on group theory (dihedral group D4)"
 
     turns: tuple[Literal[0, 1, 2, 3], ...] = Field(
-        (0, 1, 2, 3), min_length=1, description="Quarter turns, one of which is drawn; anticlockwise on a screen."
+        (0, 1, 2, 3),
+        min_length=1,
+        description="Quarter turns, one of which is drawn; anticlockwise on a screen.",
     )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
@@ -88,7 +104,9 @@ class Rotate(Spatial):
     source: ClassVar[str] = "Simard et al., Best practices for convolutional neural networks, ICDAR (2003)"
 
     degrees: Degrees = Field((-30.0, 30.0), description="In the plane of y and x, anticlockwise on a screen.")
-    tilt_degrees: Degrees = Field((-15.0, 15.0), description="Of a volume: about the x and about the y axis, too.")
+    tilt_degrees: Degrees = Field(
+        (-15.0, 15.0), description="Of a volume: about the x and about the y axis, too."
+    )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         linear = np.eye(draft.ndim)
@@ -140,7 +158,7 @@ class Shear(Spatial):
     name: ClassVar[str] = "shear"
     source: ClassVar[str] = "Simard et al., Best practices for convolutional neural networks, ICDAR (2003)"
 
-    degrees: Steep = Field((-10.0, 10.0), description="Slant of what was upright.")
+    degrees: Annotated[Span, Within(-60, 60)] = Field((-10.0, 10.0), description="Slant of what was upright.")
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         linear = np.eye(draft.ndim)
@@ -153,19 +171,23 @@ class Elastic(Spatial):
     """Bent smoothly: a grid of points is displaced at random, with cubic curves between them."""
 
     name: ClassVar[str] = "elastic"
-    source: ClassVar[str] = "Simard et al., ICDAR (2003); on a grid as in Ronneberger et al., U-Net, MICCAI (2015)"
+    source: ClassVar[str] = (
+        "Simard et al., ICDAR (2003); on a grid as in Ronneberger et al., U-Net, MICCAI (2015)"
+    )
 
     amplitude_px: Annotated[Span, Within(0, 200)] = Field(
-        (2.0, 6.0), description="Standard deviation of the displacement, in pixels of the finest axis."
+        (1.0, 4.0), description="Standard deviation of the displacement, in pixels of the finest axis."
     )
     distance_px: float = Field(
-        48.0, ge=4, le=10_000, description="Between neighbouring points, in pixels of the finest axis."
+        64.0, ge=4, le=10_000, description="Between neighbouring points, in pixels of the finest axis."
     )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         ratio = draft.spacing / draft.finest
         step = np.maximum(self.distance_px / ratio, 1.0)
-        counts = [int(np.ceil((length - 1) / each)) + 3 for length, each in zip(draft.shape, step, strict=True)]
+        counts = [
+            int(np.ceil((length - 1) / each)) + 3 for length, each in zip(draft.shape, step, strict=True)
+        ]
         amplitude = between(self.amplitude_px, rng)
         offsets = rng.standard_normal((*counts, draft.ndim), np.float32) * np.float32(amplitude)
         offsets = (offsets / ratio * draft.turning).astype(np.float32)

@@ -42,7 +42,7 @@ class Bend:
 Stage = np.ndarray | Bend
 
 
-def translation(offset: Sequence[float]) -> np.ndarray:
+def translation(offset: Sequence[float] | np.ndarray) -> np.ndarray:
     """Matrix that adds ``offset`` (ndim,)."""
     matrix = np.eye(len(offset) + 1)
     matrix[:-1, -1] = offset
@@ -63,14 +63,12 @@ def moved_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return moved[:, :-1] / moved[:, -1:]
 
 
-def joined(stages: Sequence[Stage]) -> np.ndarray:
+def joined(stages: Sequence[Stage], ndim: int) -> np.ndarray:
     """All matrices of the stages in one, the bends left out."""
-    matrix: np.ndarray | None = None
+    matrix = np.eye(ndim + 1)
     for stage in stages:
         if not isinstance(stage, Bend):
-            matrix = stage if matrix is None else matrix @ stage
-    if matrix is None:
-        raise ValueError("no matrix among the stages")
+            matrix = matrix @ stage
     return matrix
 
 
@@ -89,7 +87,9 @@ class Warp:
         self.out_shape = out_shape
         self.border = border
         self.stages = _simplified(stages, len(shape))
-        self.matrix = self.stages[0] if len(self.stages) == 1 and not isinstance(self.stages[0], Bend) else None
+        self.matrix = (
+            self.stages[0] if len(self.stages) == 1 and not isinstance(self.stages[0], Bend) else None
+        )
         self.whole = self.matrix is not None and _is_whole(self.matrix)
         self._maps: list[np.ndarray] | None = None
 
@@ -99,9 +99,10 @@ class Warp:
 
     def on_pixels(self, pixels: np.ndarray, fill: float, interpolation: Interpolation) -> np.ndarray:
         """Pixels (*S, C) in their dtype, ``fill`` where there are none."""
-        nearest = interpolation == "nearest" or pixels.dtype == bool
+        nearest = interpolation == "nearest" or pixels.dtype.kind == "b"
         return self._carried_out(pixels, fill, "nearest" if nearest else "linear")
 
+    @property
     def covers(self) -> bool:
         """Whether surely no pixel of the result is outside."""
         if self.border == "mirror":
@@ -110,6 +111,16 @@ class Warp:
             return False
         low, high = _reach(self.matrix, self.out_shape)
         return bool((low > -0.5 + _WHOLE).all() and (high < np.array(self.shape) - 0.5 - _WHOLE).all())
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether the result surely has the same pixels in other places."""
+        return self.whole and math.prod(self.shape) == math.prod(self.out_shape) and self.covers
+
+    @property
+    def shrinkage(self) -> float:
+        """Pixels of the source to one of the result, roughly where it bends."""
+        return max(abs(float(np.linalg.det(joined(self.stages, len(self.shape))[:-1, :-1]))), 1e-9)
 
     def _carried_out(self, array: np.ndarray, fill: float, interpolation: Interpolation) -> np.ndarray:
         if array.dtype.byteorder not in "=|":
@@ -128,7 +139,7 @@ class Warp:
         if moved.dtype.kind == "f" and kept.kind in "ui":
             limits = np.iinfo(kept)
             moved = np.rint(moved).clip(limits.min, limits.max)
-        return moved.view(bool) if kept == bool else moved.astype(kept, copy=False)
+        return moved.view(bool) if kept.kind == "b" else moved.astype(kept, copy=False)
 
     # Whole pixels: nothing is interpolated
 
@@ -180,7 +191,9 @@ class Warp:
     def _sampled(self, array: np.ndarray, fill: float, interpolation: Interpolation) -> np.ndarray:
         """A picture (H, W, C) sampled by OpenCV."""
         if max(self.out_shape) > _LARGEST:
-            raise InputError(f"at most {_LARGEST} pixels a side can be warped, got {self.out_shape}; crop first")
+            raise InputError(
+                f"at most {_LARGEST} pixels a side can be warped, got {self.out_shape}; crop first"
+            )
         if self.matrix is None:
             return self._sampled_by_maps(array, fill, interpolation)
         low, high = _reach(self.matrix, self.out_shape)
@@ -207,11 +220,13 @@ class Warp:
         size = (self.out_shape[1], self.out_shape[0])
         affine = matrix[2, 0] == 0 and matrix[2, 1] == 0
 
+        mode, value = self._border_mode(), [float(fill)] * 4
+
         def sample(planes: np.ndarray) -> np.ndarray:
-            border = {"borderMode": self._border_mode(), "borderValue": [float(fill)] * 4}
             if affine:
-                return cv2.warpAffine(planes, matrix[:2] / matrix[2, 2], size, flags=flags, **border)
-            return cv2.warpPerspective(planes, matrix, size, flags=flags, **border)
+                lines = matrix[:2] / matrix[2, 2]
+                return cv2.warpAffine(planes, lines, size, flags=flags, borderMode=mode, borderValue=value)
+            return cv2.warpPerspective(planes, matrix, size, flags=flags, borderMode=mode, borderValue=value)
 
         return _by_channels(array, sample)
 
@@ -227,7 +242,9 @@ class Warp:
             ys, xs = ys + np.float32(1), xs + np.float32(1)
         return _by_channels(
             array,
-            lambda planes: cv2.remap(planes, xs, ys, _flag(interpolation), borderMode=mode, borderValue=value),
+            lambda planes: cv2.remap(
+                planes, xs, ys, _flag(interpolation), borderMode=mode, borderValue=value
+            ),
         )
 
     def _border_mode(self) -> int:
@@ -240,22 +257,22 @@ class Warp:
             for axis in range(3):
                 if _passes(self.matrix, axis):
                     return self._sampled_slices(array, fill, interpolation, axis)
-        matrix, *rest = self.stages
-        if isinstance(matrix, Bend) or len(rest) not in (0, 2):
+        bends = [stage for stage in self.stages if isinstance(stage, Bend)]
+        matrices = [stage for stage in self.stages if not isinstance(stage, Bend)]
+        if len(bends) > 1:
             raise InputError("a volume can be bent once only; leave out one of the elastic steps")
-        bend, inner = rest if rest else (None, np.eye(4))
-        points = np.eye(4) if bend is None else bend.to_points
+        matrix, inner = matrices[0], matrices[1] if bends else np.eye(4)
         return compiled.warping.sample_volume(
             np.ascontiguousarray(array),
             *(np.ascontiguousarray(each[:3]) for each in (matrix, matrix @ inner, inner)),
-            np.zeros((1, 1, 1, 3), np.float32) if bend is None else bend.offsets,
-            np.ascontiguousarray(points[:3]),
+            bends[0].offsets if bends else np.zeros((1, 1, 1, 3), np.float32),
+            np.ascontiguousarray((bends[0].to_points if bends else np.eye(4))[:3]),
             np.array(self.out_shape),
             array.dtype.type(fill),
             interpolation == "linear",
             np.float32(0.5 if array.dtype.kind in "ui" else 0),
             self.border == "mirror",
-            bend is not None,
+            bool(bends),
         )
 
     def _sampled_slices(
@@ -289,9 +306,7 @@ def _simplified(stages: Sequence[Stage], ndim: int) -> list[Stage]:
     simple: list[Stage] = [np.eye(ndim + 1)]
     for stage in stages:
         last = simple[-1]
-        if isinstance(stage, Bend):
-            simple.append(stage)
-        elif isinstance(last, Bend):
+        if isinstance(stage, Bend) or isinstance(last, Bend):
             simple.append(stage)
         else:
             simple[-1] = last @ stage
@@ -304,7 +319,9 @@ def _is_whole(matrix: np.ndarray) -> bool:
     """Whether whole pixels come from whole pixels: a signed permutation of the axes and a whole offset."""
     linear = matrix[:-1, :-1]
     flat = np.abs(matrix - np.rint(matrix)).max() < _WHOLE and (matrix[-1, :-1] == 0).all()
-    return bool(flat and (np.abs(np.rint(linear)).sum(axis=0) == 1).all() and abs(np.linalg.det(linear)) > 0.5)
+    return bool(
+        flat and (np.abs(np.rint(linear)).sum(axis=0) == 1).all() and abs(np.linalg.det(linear)) > 0.5
+    )
 
 
 def _passes(matrix: np.ndarray, axis: int) -> bool:
@@ -347,7 +364,7 @@ def _flipped(array: np.ndarray, flips: Sequence[bool]) -> np.ndarray:
     code = -1 if all(flips) else 1 if flips[1] else 0
     if array.shape[-1] > 4:
         return np.array(array[:: -1 if flips[0] else 1, :: -1 if flips[1] else 1], order="C")
-    pixels = array.view(np.uint8) if array.dtype == bool else array
+    pixels = array.view(np.uint8) if array.dtype.kind == "b" else array
     pixels = pixels.view(f"i{pixels.dtype.itemsize}")
     if pixels.dtype.itemsize == 8:
         pixels = pixels.view(np.float64)
@@ -366,7 +383,7 @@ def _flag(interpolation: Interpolation) -> int:
 def _sampleable(array: np.ndarray, interpolation: Interpolation) -> np.ndarray:
     """The values in a type that OpenCV samples without loss (64-bit integers: up to 2**53)."""
     dtype = array.dtype
-    if dtype == bool:
+    if dtype.kind == "b":
         return array.view(np.uint8)
     if interpolation == "nearest":
         if dtype == np.int8:
@@ -419,9 +436,7 @@ def _by_channels(array: np.ndarray, sample: Callable[[np.ndarray], np.ndarray]) 
         return sample(array)
     if channels == 3 and array.dtype in (np.uint8, np.uint16, np.float32):
         return cv2.cvtColor(sample(cv2.cvtColor(array, cv2.COLOR_RGB2RGBA)), cv2.COLOR_RGBA2RGB)
-    parts = [
-        sample(np.ascontiguousarray(array[..., first : first + 4])) for first in range(0, channels, 4)
-    ]
+    parts = [sample(np.ascontiguousarray(array[..., first : first + 4])) for first in range(0, channels, 4)]
     return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=-1)
 
 

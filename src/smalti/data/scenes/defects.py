@@ -130,9 +130,9 @@ def _scratch(rng: np.random.Generator, size_hw: tuple[int, int]) -> Spot:
     place = _box(points, 3, size_hw)
     mask = np.zeros([part.stop - part.start for part in place], np.uint8)
     _stroke(mask, points, widths, place)
-    sign = 1.0 if rng.random() < 0.65 else -0.6
+    sign = 1.0 if rng.random() < 0.65 else -0.75
     grain = 1 + 0.25 * noise(rng, mask.shape, 3)
-    return SCRATCH, mask.view(bool), np.float32(sign * rng.uniform(0.3, 0.7)) * np.clip(grain, 0.3, 2), place
+    return SCRATCH, mask.view(bool), np.float32(sign * rng.uniform(0.4, 0.75)) * np.clip(grain, 0.3, 2), place
 
 
 def _crack(rng: np.random.Generator, size_hw: tuple[int, int]) -> Spot:

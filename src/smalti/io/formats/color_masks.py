@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -19,7 +20,6 @@ from ...segmentation import Segmentation
 from .. import read
 from ..encode import write_image
 from .class_lists import (
-    NONE,
     ClassList,
     Color,
     Entry,
@@ -32,7 +32,7 @@ from .class_lists import (
 from .format import Annotations, Recognised
 from .known_classes import voc_color
 from .mask_folders import MaskFolder, of_all
-from .numbering import Encoding, Numbering, as_tuple, write_mask
+from .numbering import Encoding, Numbering, as_tuple, own_list, write_mask
 from .roles import LOSSY
 from .tree import Tree
 
@@ -105,13 +105,19 @@ class ColorMasks(MaskFolder):
             raise InputError(
                 f"{listed.origin} has no colour for {missing!r}; give classes={{name: '#rrggbb'}}"
             )
-        meant = {color: "background" for color in _as_colors(self.background)}
-        meant |= {color: "void" for color in _as_colors(self.void)}
+        meant = dict.fromkeys(_as_colors(self.background), "background")
+        meant |= dict.fromkeys(_as_colors(self.void), "void")
         entries = [entry for entry in listed.entries if entry.color not in meant]
-        entries += [Entry(kind, None, color, kind=kind) for color, kind in meant.items()]  # type: ignore[arg-type]
         if self.background is None and _BLACK not in {entry.color for entry in entries}:
-            entries.append(Entry("background", None, _BLACK, kind="background"))
-        return ClassList(tuple(replace(entry, value=None) for entry in entries), listed.origin)
+            meant.setdefault(_BLACK, "background")
+        numbers: Iterator[int | None] = repeat(None)
+        if listed.numbered:
+            numbers = count(max(entry.value or 0 for entry in listed.entries) + 1)
+        entries += [
+            Entry(kind, number, color, kind=kind)  # type: ignore[arg-type]  # kind is one of the two above
+            for (color, kind), number in zip(meant.items(), numbers, strict=False)
+        ]
+        return ClassList(tuple(entries), listed.origin)
 
     def _found(self, tree: Tree, masks: Sequence[str]) -> ClassList:
         """Classes named by their colours; masks that cannot be read say so when their truth is asked for."""
@@ -137,6 +143,12 @@ class _Colors:
     @classmethod
     def of(cls, listed: ClassList, nearest: float) -> _Colors:
         meanings = listed.color_ids()
+        classes = {entry.color: entry.name for entry in reversed(listed.entries) if entry.kind == "class"}
+        for entry in listed.entries:
+            if entry.kind == "class" and classes[entry.color] != entry.name:
+                raise InputError(
+                    f"{listed.origin}: {entry.name!r} and {classes[entry.color]!r} have one colour"
+                )
         keys = tuple(_key(color) for color in meanings)
         ids = dict(enumerate(meanings.values(), 1))
         return cls(Numbering(listed.classes, ids, listed.origin), keys, nearest)
@@ -155,7 +167,7 @@ def _read_colors(colors: _Colors, path: Path) -> tuple[Segmentation, ...]:
         if far.any():
             worst = int(np.argmax(np.where(far, counts, 0)))
             raise ReadError(
-                f"{path}: the colour {hex_color(_rgb(strange[worst : worst + 1])[0])} on {counts[worst]} pixels is not in "
+                f"{path}: the colour {hex_color(_rgb(strange[worst]))} on {counts[worst]} pixels is not in "
                 f"{colors.numbering.origin} ({int(far.sum())} such colours); correct the list, give classes=, or allow "
                 f"the nearest with nearest={int(np.ceil(distance[far].max()))}"
             )
@@ -218,24 +230,21 @@ def _as_colors(given: str | list[str] | None) -> list[Color]:
 
 def _own_colors(classes: ClassSet) -> ClassList:
     """The classes in their colours, and free ones for background, void, and classes whose colour another has."""
+    given = {_BLACK, _WHITE, *(each.color for each in classes)}
+    free = (color for color in map(voc_color, range(1, 2**24)) if color not in given)
     taken: set[Color] = set()
-    free: Iterator[Color] = (
-        voc_color(value) for value in range(1, 256) if voc_color(value) not in set(_given(classes))
-    )
 
     def own(wanted: Color) -> Color:
         color = next(free) if wanted in taken else wanted
         taken.add(color)
         return color
 
-    entries = [Entry(each.name, None, own(each.color), each.thing) for each in classes]
-    entries.append(Entry("background", None, own(_BLACK), kind="background"))
-    entries.append(Entry("void", None, own(_WHITE), kind="void"))
-    return ClassList(tuple(entries), "the classes to write")
-
-
-def _given(classes: ClassSet) -> list[Color]:
-    return [_BLACK, _WHITE, *(each.color for each in classes)]
+    numbered = own_list(classes, None, None)
+    wanted = [*(each.color for each in classes), _BLACK, _WHITE]
+    entries = (
+        replace(entry, color=own(color)) for entry, color in zip(numbered.entries, wanted, strict=True)
+    )
+    return replace(numbered, entries=tuple(entries))
 
 
 def _numbered(listed: ClassList) -> ClassList:
@@ -301,15 +310,9 @@ class BinaryMasks(MaskFolder):
         return ClassSet([Class(1, only.name, only.color, only.thing)])
 
     def _read(self, classes: ClassSet, path: Path) -> tuple[Segmentation, ...]:
-        image = read(path)
-        if image.ndim != 2:
-            raise ReadError(f"{path} is a volume of {image.shape}; open the folder as stacks")
-        pixels = image.pixels
-        if image.num_channels in (2, 4):
-            pixels = pixels[..., :-1]
-        grey = pixels.max(axis=-1)
-        void = np.isin(grey, as_tuple(self.void)) if self.void is not None else None
-        mask = grey > self._threshold(grey, path)
+        image, grey = read_grey(path)
+        void = None if self.void is None else np.isin(grey, as_tuple(self.void))
+        mask = grey > (middle(grey, path) if self.threshold is None else self.threshold)
         if self.inverted:
             mask = ~mask
         if void is not None:
@@ -320,15 +323,6 @@ class BinaryMasks(MaskFolder):
         )
         return (truth,)
 
-    def _threshold(self, grey: np.ndarray, path: Path) -> float:
-        if self.threshold is not None:
-            return self.threshold
-        if grey.dtype == bool or (
-            int(grey.max()) <= 1 and grey.dtype.kind in "ui" and path.suffix.lower() not in LOSSY
-        ):
-            return 0
-        return 0.5 if grey.dtype.kind == "f" else np.iinfo(grey.dtype).max // 2
-
     def _put(self, place: Path, truth: Segmentation) -> Path:
         mask = truth.semantic_map() > 0
         if self.inverted:
@@ -337,6 +331,23 @@ class BinaryMasks(MaskFolder):
         if self.void is not None and truth.void_px:
             values[truth.void] = as_tuple(self.void)[0]
         return write_mask(place, values, truth.geometry)
+
+
+def read_grey(path: Path) -> tuple[Image, np.ndarray]:
+    """A mask as a picture, and its values (H, W), of colours the brightest channel. Raises ``ReadError``."""
+    image = read(path)
+    if image.ndim != 2:
+        raise ReadError(f"{path} is a volume of {image.shape}; open the folder as stacks")
+    pixels = image.pixels[..., :-1] if image.num_channels in (2, 4) else image.pixels
+    return image, pixels.max(axis=-1)
+
+
+def middle(grey: np.ndarray, path: Path) -> float:
+    """The value that divides bright from dark: half of the range; 0 for bits and for masks of nothing but 0 and 1."""
+    if grey.dtype.kind == "f":
+        return 0.5
+    bits = grey.dtype == bool or (int(grey.max()) <= 1 and path.suffix.lower() not in LOSSY)
+    return 0 if bits else np.iinfo(grey.dtype).max // 2
 
 
 def _pieces(mask: np.ndarray, connectivity: int) -> np.ndarray:

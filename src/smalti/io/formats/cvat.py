@@ -25,13 +25,13 @@ from ...segmentation import Segmentation
 from .. import read
 from ..writing import replacing
 from .cvat_documents import IMAGES, Document, Found, Frame, Pictures
-from .cvat_shapes import Drawn, xml_text
+from .cvat_shapes import Drawn
 from .cvat_writer import Writer
 from .documents import read_xml
 from .format import AnnotationFormat, Annotations, Problem, Recognised
 from .images import place_image
-from .outlines import Shape
-from .records import columns, extent, read_classes, write_classes
+from .outlines import Shape, united
+from .records import columns, extent, read_classes, unannotated, write_classes, xml_text
 from .tree import Tree, inside
 
 ANNOTATIONS = "annotations.xml"
@@ -95,7 +95,10 @@ class Cvat(AnnotationFormat):
         classes = read_classes(tree, [name for name in labels if name != self.void], colors)
         samples = [self._sample(tree, each, classes) for each in found.values()]
         if tree.focus is None:
-            samples += _unannotated(tree, pictures, found)
+            taken = {each.image for each in found.values() if each.image is not None}
+            folders = {posixpath.dirname(path) for path in taken}
+            folders |= {posixpath.join(posixpath.dirname(each.file), IMAGES) for each in found.values()}
+            samples += unannotated(tree, taken, folders, set(found), IMAGES)
         return Annotations(samples, classes, problems)
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
@@ -184,7 +187,7 @@ class Cvat(AnnotationFormat):
             scores=[each.score for each in firsts],
             classes=classes,
             geometry=geometry,
-            void=Runs.concatenate(voids).merge(np.ones(len(voids), np.int64), 1, shape[1]) if voids else None,
+            void=united(voids, shape) if voids else None,
             attributes=columns([each.attributes for each in firsts]),
         )
         return (truth,)
@@ -196,25 +199,6 @@ def _documents(tree: Tree) -> list[str]:
         return [tree.focus] if tree.focus.lower().endswith(".xml") else []
     names = tree.with_suffix(".xml")
     return sorted(names, key=lambda name: posixpath.basename(name) != ANNOTATIONS)
-
-
-def _unannotated(tree: Tree, pictures: Pictures, found: dict[str, Found]) -> list[Sample]:
-    """Images beside those that are listed, which nobody has annotated yet."""
-    taken = {each.image for each in found.values()}
-    folders = {posixpath.dirname(path) for path in taken if path is not None}
-    folders |= {posixpath.join(posixpath.dirname(each.file), IMAGES) for each in found.values()}
-    samples = []
-    names = set(found)
-    for path in pictures.paths:
-        if path in taken or not any(path.startswith(f"{folder}/") or not folder for folder in folders):
-            continue
-        name = posixpath.splitext(path)[0]
-        name = name.partition(f"{IMAGES}/")[2] or name
-        name = path if name in names else name
-        names.add(name)
-        file = tree.file(path)
-        samples.append(Sample(name, partial(read, file), None, file))
-    return samples
 
 
 def _are_frames(samples: Sequence[Sample], mode: str) -> bool:

@@ -18,6 +18,7 @@ from ...errors import InputError
 from ...masks import MAX_COORDINATE
 from ...runs import Runs
 from .outlines import Shape, crop_runs, ellipse_runs, polygon_runs, rectangle_xy
+from .records import xml_text
 
 KINDS = ("polygon", "mask", "box", "ellipse")
 """Elements that cover pixels."""
@@ -158,11 +159,6 @@ def input_type(values: Sequence[Any]) -> str:
         return "checkbox"
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     return "number" if numbers else "text"
-
-
-def xml_text(text: str) -> str:
-    """``text`` without the characters that XML cannot hold."""
-    return "".join(letter if letter >= " " or letter in "\t\n" else "?" for letter in text)
 
 
 def _text(value: Any) -> str:

@@ -13,8 +13,8 @@ from ...masks import Polygon, trace_runs
 from ...sample import Sample
 from ...segmentation import Segmentation
 from .cvat_documents import OWN
-from .cvat_shapes import FLAGS, add_attributes, input_type, mask_element, polygon_element, xml_text
-from .records import about, picture_truths, rows
+from .cvat_shapes import FLAGS, add_attributes, input_type, mask_element, polygon_element
+from .records import about, picture_truths, rows, xml_text
 
 _MOST_CORNERS = 10_000  # of a polygon that can still be edited
 

@@ -12,7 +12,7 @@ import json
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,13 +33,13 @@ from ..archives import Archive
 from ..source import MAX_PIXELS
 from ..writing import replacing
 from .format import AnnotationFormat, Annotations, Problem, Recognised
+from .imagej_files import region_contents, region_files
 from .imagej_roi import AREAS, Roi, decode_roi, encode_roi
-from .images import PICTURES, place_image
-from .outlines import Shape
-from .records import about, columns, extent, from_about, read_classes, rows, write_classes
+from .images import place_image
+from .outlines import Shape, united
+from .records import about, columns, extent, from_about, read_classes, rows, unannotated, write_classes
 from .tree import Tree, inside
 
-_TOKENS = re.compile(r"^(?:roi_?set[ _-]+)|[ _-]*(?:roi_?set|rois?)$", re.IGNORECASE)
 _NUMBERS = re.compile(r"[\s_#:.-]*\d[\d\s_#:.-]*$")
 _OWN = ("class", "score", "segment")  # properties with a meaning of their own
 _OTHER = "attribute."  # before the name of an attribute that is called as one of them
@@ -83,8 +83,7 @@ class ImageJRoi(AnnotationFormat):
 
     def open(self, tree: Tree) -> Annotations:
         problems: list[Problem] = []
-        images = tree.with_suffix(*PICTURES)
-        sets, unmatched = _sets(tree, images)
+        sets, unmatched = region_files(tree)
         found: dict[str, tuple[str | None, list[str], dict[str, Any]]] = {}
         names: set[str] = set()
         for image, paths in [*sets.items(), *((None, [path]) for path in unmatched)]:
@@ -117,7 +116,8 @@ class ImageJRoi(AnnotationFormat):
         classes = read_classes(tree, sorted(names - {self.void}))
         samples = [self._sample(tree, name, *entry, classes) for name, entry in found.items()]
         if tree.focus is None:
-            samples += _unannotated(tree, images, sets, set(found))
+            folders = {posixpath.dirname(path) for path in sets}
+            samples += unannotated(tree, set(sets), folders, set(found))
         return Annotations(samples, classes, problems)
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
@@ -147,7 +147,7 @@ class ImageJRoi(AnnotationFormat):
 
     def _regions(self, path: Path) -> Iterator[tuple[str, _Region | str]]:
         """The regions of a file with the record's name; text for one that cannot be pixels."""
-        for record, stem, content in _contents(path):
+        for record, stem, content in region_contents(path):
             if isinstance(content, ReadError):
                 yield record, str(content).removeprefix(str(path)).lstrip(" ,:")
                 continue
@@ -224,9 +224,7 @@ class ImageJRoi(AnnotationFormat):
             scores=[_score(each.roi) for each in firsts],
             classes=classes,
             geometry=geometry,
-            void=Runs.concatenate(voids).merge(np.ones(len(voids), np.int64), 1, shape[-1])
-            if voids
-            else None,
+            void=united(voids, shape) if voids else None,
             attributes=columns([_attributes(each.roi) for each in firsts]),
         )
         return (truth,)
@@ -271,74 +269,6 @@ class ImageJRoi(AnnotationFormat):
                     _member(self.void, taken),
                     encode_roi(polygons, name=self.void, position=position, properties={"class": self.void}),
                 )
-
-
-def _sets(tree: Tree, images: list[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """The files with regions of each image, and those whose image is not there."""
-    by_place: dict[tuple[str, str], str] = {}
-    by_stem: dict[str, list[str]] = {}
-    by_folder: dict[str, list[str]] = {}
-    for path in images:
-        folder, stem = posixpath.split(posixpath.splitext(path)[0])
-        for each in {stem, stem.removesuffix(".ome")}:
-            by_place.setdefault((folder, each), path)
-            by_stem.setdefault(each, []).append(path)
-        by_folder.setdefault(folder, []).append(path)
-
-    def image_of(folder: str, stem: str) -> str | None:
-        for each in dict.fromkeys((stem, _TOKENS.sub("", stem))):
-            near = by_place.get((folder, each)) or by_place.get((posixpath.dirname(folder), each))
-            if near is not None or len(by_stem.get(each, ())) == 1:
-                return near or by_stem[each][0]
-        alone = by_folder.get(folder, [])
-        return alone[0] if len(alone) == 1 and not _TOKENS.sub("", stem) else None
-
-    sets: dict[str, list[str]] = {}
-    unmatched = []
-    for path in [tree.focus] if tree.focus is not None else tree.with_suffix(".roi", ".zip"):
-        folder, stem = posixpath.split(posixpath.splitext(path)[0])
-        image = image_of(folder, stem)
-        if image is None and path.lower().endswith(".roi"):
-            image = image_of(*posixpath.split(folder))  # a folder of regions, called as the image
-        if image is not None:
-            sets.setdefault(image, []).append(path)
-        elif path.lower().endswith(".roi") or tree.head(path, 2) == b"PK":
-            unmatched.append(path)
-    return sets, unmatched
-
-
-def _unannotated(tree: Tree, images: list[str], sets: Mapping[str, Any], names: set[str]) -> list[Sample]:
-    """Images in the folders of those that have regions."""
-    folders = {posixpath.dirname(path) for path in sets}
-    samples = []
-    for path in images:
-        name = posixpath.splitext(path)[0]
-        if path not in sets and posixpath.dirname(path) in folders:
-            file = tree.file(path)
-            name = path if name in names else name
-            names.add(name)
-            samples.append(Sample(name, partial(read, file), None, file))
-    return samples
-
-
-def _contents(path: Path) -> Iterator[tuple[str, str, bytes | ReadError]]:
-    """Record, name without suffix and bytes of each region in a ``.roi`` file or an archive."""
-    if path.suffix.lower() == ".roi":
-        try:
-            yield "", path.stem, path.read_bytes()
-        except OSError as error:
-            raise ReadError(f"{path} cannot be read: {error.strerror or error}") from error
-        return
-    with Archive(path) as archive:
-        for name, message in archive.refused:
-            yield f"member {name}", "", ReadError(message)
-        for member in archive.members:
-            if member.name.lower().endswith(".roi"):
-                stem = posixpath.basename(member.name)[: -len(".roi")]
-                try:
-                    yield f"member {member.name}", stem, archive.read(member)
-                except ReadError as error:
-                    yield f"member {member.name}", stem, error
 
 
 def _comment(path: Path) -> dict[str, Any]:

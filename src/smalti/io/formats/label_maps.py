@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ...classes import OBJECT, ClassSet
 from ...errors import InputError, ReadError
+from ...geometry import Geometry
 from ...sample import Sample
 from ...segmentation import Segmentation
 from .class_lists import VOID, ClassList, Entry, class_list, found_list, write_class_list
@@ -67,13 +68,7 @@ class LabelMaps(MaskFolder):
 
     def open(self, tree: Tree) -> Annotations:
         pairing = self.one_pairing(tree)
-        listed = class_list(tree, self.classes)
-        if listed is None:
-            listed = self._found(tree, pairing.masks)
-        listed = complete(listed, self.void, self.background)
-        if pairing.masks and not listed.colored:
-            listed = _in_palette_colors(listed, palette_of(tree, pairing.masks[0]))
-        numbering = Numbering.of(listed)
+        numbering = self.numbering(tree, pairing.masks)
         return self.annotations(tree, pairing, numbering.classes, partial(read_classes, numbering))
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
@@ -85,6 +80,16 @@ class LabelMaps(MaskFolder):
         encoding = Encoding.of(listed, classes)
         write_class_list(folder, listed.entries)
         return self.write_folder(folder, samples, partial(_put_classes, encoding))
+
+    def numbering(self, tree: Tree, masks: Sequence[str]) -> Numbering:
+        """What the numbers of the masks mean. Reads all of them if there is no list of classes."""
+        listed = class_list(tree, self.classes)
+        if listed is None:
+            listed = self._found(tree, masks)
+        listed = complete(listed, self.void, self.background)
+        if masks and not listed.colored:
+            listed = _in_palette_colors(listed, palette_of(tree, masks[0]))
+        return Numbering.of(listed)
 
     def _found(self, tree: Tree, masks: Sequence[str]) -> ClassList:
         """What the numbers in all masks may mean; masks that cannot be read say so when their truth is asked for."""
@@ -110,7 +115,7 @@ def read_classes(numbering: Numbering, path: Path) -> tuple[Segmentation, ...]:
     return (numbering.truth(values, path, geometry),)
 
 
-def read_numbers(path: Path) -> tuple[np.ndarray, Any]:
+def read_numbers(path: Path) -> tuple[np.ndarray, Geometry]:
     """A mask of numbers and its spacing. Raises ``ReadError`` for a coloured one."""
     mask = read_mask(path)
     if mask.colored:
@@ -191,7 +196,7 @@ class InstanceMaps(MaskFolder):
         encoding = Encoding.of(listed, classes)
         write_class_list(folder, listed.entries)
         put = partial(put_objects, encoding, self.divisor)
-        return self.write_folder(folder, samples, put, "instances")
+        return self.write_folder(folder, samples, put, masks="instances/{place}")
 
 
 @dataclass(frozen=True)
@@ -202,9 +207,8 @@ class ObjectReader:
     divisor: int | None
     void: tuple[int, ...]
 
-    def truth(self, path: Path) -> Segmentation:
+    def truth(self, values: np.ndarray, path: Path, geometry: Geometry) -> Segmentation:
         """The segments of a mask (*S,) of object numbers. Raises ``ReadError`` naming the file."""
-        values, geometry = read_numbers(path)
         present = numbers_in(values)
         numbers = present.tolist()
         beside = path.with_name(path.stem + SUFFIX)
@@ -273,10 +277,10 @@ class ObjectReader:
 
 def read_objects(reader: ObjectReader, path: Path) -> tuple[Segmentation, ...]:
     """The truth in a mask of object numbers."""
-    truth = reader.truth(path)
-    if truth.ndim != 2:
-        raise ReadError(f"{path} is a volume of {truth.shape}; open the folder as stacks")
-    return (truth,)
+    values, geometry = read_numbers(path)
+    if values.ndim != 2:
+        raise ReadError(f"{path} is a volume of {values.shape}; open the folder as stacks")
+    return (reader.truth(values, path, geometry),)
 
 
 def put_objects(encoding: Encoding, divisor: int | None, place: Path, truth: Segmentation) -> Path:
@@ -285,7 +289,7 @@ def put_objects(encoding: Encoding, divisor: int | None, place: Path, truth: Seg
     if divisor is None:
         ids, told = _ids(flat)
     else:
-        ids, told = _divided_ids(flat, encoding, divisor, place)
+        ids, told = divided_ids(flat, encoding, divisor, place)
         if len(set(ids)) < len(ids):  # pieces of stuff, and crowds of one class, are one
             order = {number: k for k, number in enumerate(dict.fromkeys(ids), 1)}
             flat, ids = flat.merge([order[number] for number in ids]), list(order)
@@ -313,24 +317,46 @@ def _ids(truth: Segmentation) -> tuple[list[int], set[str]]:
     return list(range(1, len(truth) + 1)), set()
 
 
-def _divided_ids(
+def divided_ids(
     truth: Segmentation, encoding: Encoding, divisor: int, place: Path
 ) -> tuple[list[int], set[str]]:
-    """Class number times ``divisor`` plus 0, 1, 2 ...; the class number alone for stuff and crowds."""
+    """Class number times ``divisor`` plus 0, 1, 2 ...; the class number alone for stuff and crowds.
+
+    Also the attributes that these tell. Numbers under ``source_id`` are kept where they are such ones.
+    """
     crowd = truth.attributes.get("crowd", np.zeros(len(truth), bool))
-    counts: dict[int, int] = {}
-    ids: list[int] = []
-    for class_id, is_crowd in zip(truth.class_ids.tolist(), crowd.tolist(), strict=True):
-        value = encoding.value_of[class_id]
-        if value >= divisor or value < 1:
+    source = truth.attributes.get("source_id", np.zeros(len(truth), np.int64))
+    given = (
+        source.tolist()
+        if source.dtype.kind in "ui" and len(set(source.tolist())) == len(source)
+        else [0] * len(truth)
+    )
+    values = [encoding.value_of[class_id] for class_id in truth.class_ids.tolist()]
+    alone = [bool(crowd[k]) or not truth.classes.of(truth.class_ids[k]).thing for k in range(len(truth))]
+    for value, class_id in zip(values, truth.class_ids, strict=True):
+        if not 0 < value < divisor:
+            name = truth.classes.of(class_id).name
             raise InputError(
-                f"the class {truth.classes.of(class_id).name} has the number {value}, wanted 1..{divisor - 1}"
+                f"the class {name} has the number {value}, wanted 1..{divisor - 1} to multiply with"
             )
-        if is_crowd or not truth.classes.of(class_id).thing:
-            ids.append(value)
+    kept = [
+        not single and number // divisor == value
+        for number, value, single in zip(given, values, alone, strict=True)
+    ]
+    taken = {number for number, keep in zip(given, kept, strict=True) if keep}
+    ids: list[int] = []
+    last: dict[int, int] = {}
+    for number, value, single, keep in zip(given, values, alone, kept, strict=True):
+        if single or keep:
+            ids.append(value if single else number)
             continue
-        number = counts[value] = counts.get(value, -1) + 1
-        if number >= divisor:
-            raise InputError(f"{place.name} has more than {divisor} of a class; choose a larger divisor")
-        ids.append(value * divisor + number)
+        number = last.get(value, value * divisor - 1) + 1
+        while number in taken:
+            number += 1
+        last[value] = number
+        if number // divisor != value:
+            raise InputError(
+                f"{place.name} has more than {divisor} objects of one class; choose another format"
+            )
+        ids.append(number)
     return ids, {"crowd", "source_id"}

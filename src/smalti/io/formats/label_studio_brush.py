@@ -27,7 +27,9 @@ def encode_brush(runs: Runs, k: int, shape: Shape) -> list[int]:
     """The bytes for segment ``k`` of ``runs`` in an image of ``shape``."""
     size = shape[0] * shape[1]
     start, stop = (column.astype(np.int64) for column in runs.of(k))
-    apart = np.flatnonzero(np.concatenate([[True], start[1:] != stop[:-1]])) if len(start) else np.zeros(0, int)
+    apart = (
+        np.flatnonzero(np.concatenate([[True], start[1:] != stop[:-1]])) if len(start) else np.zeros(0, int)
+    )
     start, stop = start[apart], np.concatenate([stop[apart[1:] - 1], stop[-1:]])  # on over the ends of rows
     ends = np.concatenate([np.stack([start, stop], axis=1).ravel(), [size]])
     lengths = 4 * np.diff(ends, prepend=0)
@@ -57,7 +59,7 @@ def decode_brush(content: bytes, shape: Shape, least_alpha: int) -> np.ndarray:
         )
     word_bits = int(bits[32:37], 2) + 1
     length_bits = [int(bits[at : at + 4], 2) + 1 for at in range(37, 53, 4)]
-    words = np.empty(num, np.uint32)
+    mask = np.zeros(num // 4, bool)
     position, filled = 53, 0
     try:
         while filled < num:
@@ -66,20 +68,20 @@ def decode_brush(content: bytes, shape: Shape, least_alpha: int) -> np.ndarray:
             position += 3
             stop = filled + int(bits[position : position + size], 2) + 1
             position += size
-            count = 1 if repeated else stop - filled
-            end = position + count * word_bits
+            end = position + (1 if repeated else stop - filled) * word_bits
             if stop > num or end > len(bits):
                 raise IndexError
-            if repeated:
-                words[filled:stop] = int(bits[position:end], 2)
-            else:
-                words[filled:stop] = _words(bits[position:end], word_bits)
+            if not repeated:
+                alpha = _words(bits[position:end], word_bits)[3 - filled % 4 :: 4]
+                mask[filled // 4 : stop // 4] = alpha >= least_alpha
+            elif int(bits[position:end], 2) >= least_alpha:
+                mask[filled // 4 : stop // 4] = True
             position, filled = end, stop
     except (IndexError, ValueError):
         raise InputError(
             f"a brush says {num} words, its blocks hold {filled} and no more; it is cut short or damaged"
         ) from None
-    return words[3::4].reshape(shape) >= least_alpha
+    return mask.reshape(shape)
 
 
 def _words(bits: str, word_bits: int) -> np.ndarray:

@@ -58,7 +58,9 @@ class Region:
         if self.kind == "ellipse":
             return ellipse_runs((x, y), (w, h), self.shape, self.degrees)
         corners = rectangle_xy(x, y, x + w, y + h)
-        return polygon_runs([turned(corners, corners[0], self.degrees) if self.degrees else corners], self.shape)
+        return polygon_runs(
+            [turned(corners, corners[0], self.degrees) if self.degrees else corners], self.shape
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,13 +108,17 @@ def _regions(
     if not shapes:
         kind = _kind(members[0])
         thin = kind in _THIN
-        raise InputError(f"a {kind} covers no pixels; it is left out" if thin else f"the type {kind!r} is not known")
+        raise InputError(
+            f"a {kind} covers no pixels; it is left out" if thin else f"the type {kind!r} is not known"
+        )
     result = shapes[0]
     shape = _size(result)
     if size is not None and shape != size:
         raise InputError(f"it was drawn on {shape[0]} x {shape[1]} pixels, others on {size[0]} x {size[1]}")
     if result.get("image_rotation", 0):
-        raise InputError(f"the image was turned by {result['image_rotation']} degrees; turn it back and export again")
+        raise InputError(
+            f"the image was turned by {result['image_rotation']} degrees; turn it back and export again"
+        )
     labels = list(dict.fromkeys(label for each in members for label in _labels(each)))
     if not labels:
         raise InputError("it has no label; give it one in Label Studio")

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import json
 import posixpath
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -27,7 +24,6 @@ from ...classes import ClassSet
 from ...errors import InputError, ReadError
 from ...geometry import UNKNOWN, Geometry
 from ...image import Image
-from ...masks import MAX_COORDINATE, Polygon, polygon_to_coco, trace_runs
 from ...runs import Runs
 from ...sample import Sample
 from ...segmentation import Segmentation
@@ -37,7 +33,8 @@ from ..writing import replacing
 from .documents import read_json
 from .format import AnnotationFormat, Annotations, Problem, Recognised
 from .images import PICTURES, place_image
-from .outlines import Shape, crop_runs, ellipse_runs, line_runs, polygon_runs, rectangle_xy
+from .labelme_shapes import THIN, Drawn, Kind, parse_shape, shape_records
+from .outlines import Shape, united
 from .records import (
     CLASSES,
     about,
@@ -46,7 +43,7 @@ from .records import (
     from_about,
     picture_truths,
     read_classes,
-    rows,
+    unannotated,
     write_classes,
 )
 from .tree import Tree, inside
@@ -63,32 +60,6 @@ _KEYS = (
     b'"flags"',
     b'"version"',
 )
-_POINTS = {  # kind of shape to how many points it has, at least and at most
-    "polygon": (3, None),
-    "rectangle": (2, 4),
-    "oriented_rectangle": (4, 4),
-    "rotation": (4, 4),
-    "circle": (2, 2),
-    "line": (2, 2),
-    "linestrip": (2, None),
-    "point": (1, 1),
-    "points": (1, None),
-    "mask": (1, 2),
-}
-_THIN = ("line", "linestrip", "point", "points")
-_MOST_POLYGONS = 16  # pieces of one segment that are still handy as polygons to edit
-
-
-@dataclass(frozen=True)
-class _Shape:
-    record: str  # which one, for messages
-    label: str
-    kind: str
-    points_xy: np.ndarray
-    group_id: int | str | None
-    mask: str
-    score: float
-    attributes: dict[str, Any]
 
 
 class LabelMe(AnnotationFormat):
@@ -104,7 +75,7 @@ class LabelMe(AnnotationFormat):
     line_width_px: float = Field(
         0, ge=0, le=1000, description="Width to draw lines and points with; with 0 they are left out."
     )
-    shapes: Literal["auto", "polygon", "mask"] = Field(
+    shapes: Kind = Field(
         "auto",
         description="Written shapes: polygons except for holes and crumbs (auto), or one kind for everything.",
     )
@@ -156,7 +127,9 @@ class LabelMe(AnnotationFormat):
         )
         samples = [self._sample(tree, name, *entry, classes) for name, entry in found.items()]
         if tree.focus is None:
-            samples += _unannotated(tree, found)
+            taken = {image for _, image, _ in found.values() if image is not None}
+            folders = {posixpath.dirname(path) for path, _, _ in found.values()}
+            samples += unannotated(tree, taken, folders, set(found))
         return Annotations(samples, classes, problems)
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
@@ -173,7 +146,7 @@ class LabelMe(AnnotationFormat):
                 content: dict[str, Any] = {
                     "version": VERSION,
                     "flags": {},
-                    "shapes": self._shapes(truths[0]),
+                    "shapes": shape_records(truths[0], self.shapes, self.void),
                     "imagePath": "" if image is None else posixpath.basename(image),
                     "imageData": None,
                     "imageHeight": truths[0].shape[0],
@@ -193,7 +166,7 @@ class LabelMe(AnnotationFormat):
 
     # Reading
 
-    def _parse(self, content: dict[str, Any]) -> tuple[list[_Shape], list[tuple[str, str]]]:
+    def _parse(self, content: dict[str, Any]) -> tuple[list[Drawn], list[tuple[str, str]]]:
         """The shapes that can be made pixels, and what is wrong with the others: record and message."""
         shapes, lies = [], []
         for number, record in enumerate(content["shapes"]):
@@ -205,8 +178,8 @@ class LabelMe(AnnotationFormat):
                 if not isinstance(label, str) or not label:
                     raise InputError(f"wanted a label, got {label!r}")
                 name += f" ({label})"
-                shapes.append(_shape(name, record))
-                if shapes[-1].kind in _THIN and not self.line_width_px:
+                shapes.append(parse_shape(name, record))
+                if shapes[-1].kind in THIN and not self.line_width_px:
                     shapes.pop()
                     raise InputError(
                         f"a {record['shape_type']} covers no pixels; set line_width_px to draw it with a width"
@@ -239,16 +212,16 @@ class LabelMe(AnnotationFormat):
         if not isinstance(content.get("shapes"), list):
             raise ReadError(f"{path} has no shapes any more; open the dataset anew")
         shape, geometry = _extent(path, content, image_path)
-        members: dict[Any, list[_Shape]] = {}
+        members: dict[Any, list[Drawn]] = {}
         voids: list[Runs] = []
         for number, each in enumerate(self._parse(content)[0]):
             if each.label == self.void:
-                voids.append(self._runs(path, each, shape))
+                voids.append(_runs(path, each, shape, self.line_width_px))
             else:
                 key = number if each.group_id is None else (each.label, each.group_id)
                 members.setdefault(key, []).append(each)
         pieces = [(index, each) for index, group in enumerate(members.values(), 1) for each in group]
-        runs = Runs.concatenate([self._runs(path, each, shape) for _, each in pieces])
+        runs = Runs.concatenate([_runs(path, each, shape, self.line_width_px) for _, each in pieces])
         groups = np.array([index for index, _ in pieces], np.int64)
         firsts = [group[0] for group in members.values()]
         truth = Segmentation.from_runs(
@@ -258,71 +231,10 @@ class LabelMe(AnnotationFormat):
             scores=[each.score for each in firsts],
             classes=classes,
             geometry=geometry,
-            void=Runs.concatenate(voids).merge(np.ones(len(voids), np.int64), 1, shape[1]) if voids else None,
+            void=united(voids, shape) if voids else None,
             attributes=columns([each.attributes for each in firsts]),
         )
         return (truth,)
-
-    def _runs(self, path: Path, shape: _Shape, size: Shape) -> Runs:
-        points = shape.points_xy
-        try:
-            if shape.kind == "mask":
-                return _mask_runs(shape, size)
-            if shape.kind == "circle":
-                radius = float(np.hypot(*(points[1] - points[0])))
-                return ellipse_runs((points[0, 0], points[0, 1]), (radius, radius), size)
-            if shape.kind == "points":
-                discs = [line_runs(point[None], self.line_width_px, size) for point in points]
-                return Runs.concatenate(discs).merge(np.ones(len(discs), np.int64), 1, size[1])
-            if shape.kind in _THIN:
-                return line_runs(points, self.line_width_px, size)
-            if len(points) == 2:
-                points = rectangle_xy(*points.min(axis=0), *points.max(axis=0))
-            return polygon_runs([points], size)
-        except (InputError, ReadError) as error:
-            raise ReadError(f"{path}, {shape.record}: {error}") from error
-
-    # Writing
-
-    def _shapes(self, truth: Segmentation) -> list[dict[str, Any]]:
-        records = rows(truth)
-        kept, free = _group_ids(truth, records)
-        shapes = []
-        for index, polygons in enumerate(trace_runs(truth.runs, truth.shape)):
-            attributes = records[index]
-            if kept[index] is not None:
-                attributes.pop("group_id", None)
-            entry: dict[str, Any] = {
-                "label": truth.classes.of(truth.class_ids[index]).name,
-                "points": [],
-                "group_id": kept[index],
-                "description": str(attributes.pop("description", "")),
-                "shape_type": "polygon",
-                "flags": {},
-                "mask": None,
-            }
-            if truth.scores[index] != 1:
-                entry["score"] = float(truth.scores[index])
-            if attributes:
-                entry["attributes"] = attributes
-            parts = self._drawn(truth, index + 1, polygons)
-            if len(parts) > 1 and entry["group_id"] is None:
-                entry["group_id"] = free
-                free += 1
-            shapes += [entry | part for part in parts]
-        if truth.void_px:
-            shapes.append({"label": self.void, "group_id": None, "flags": {}} | _mask_shape(truth.void, 0, 0))
-        return shapes
-
-    def _drawn(self, truth: Segmentation, k: int, polygons: Sequence[Polygon]) -> list[dict[str, Any]]:
-        """Points, kind and mask of the shapes that together are segment ``k``."""
-        holes = any(polygon.holes_xy for polygon in polygons)
-        crumbs = len(polygons) > _MOST_POLYGONS
-        if not polygons or self.shapes == "mask" or (self.shapes == "auto" and (holes or crumbs)):
-            mask, place = truth.crop(k)
-            return [_mask_shape(mask, place[0].start, place[1].start)]
-        rings = (np.reshape(polygon_to_coco(polygon), (-1, 2)) for polygon in polygons)
-        return [{"points": ring.tolist()} for ring in rings]
 
 
 def _content(tree: Tree, path: str) -> tuple[dict[str, Any] | None, Problem | None]:
@@ -413,77 +325,6 @@ def _listed(tree: Tree) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _unannotated(tree: Tree, found: dict[str, tuple[str, str | None, dict[str, Any]]]) -> list[Sample]:
-    """Pictures in the folders of the JSONs that have none yet."""
-    folders = {posixpath.dirname(path) for path, _, _ in found.values()}
-    taken = {image for _, image, _ in found.values()}
-    names = set(found)
-    samples = []
-    for path in tree.with_suffix(*PICTURES):
-        if path not in taken and posixpath.dirname(path) in folders:
-            name = posixpath.splitext(path)[0]
-            name = path if name in names else name
-            names.add(name)
-            file = tree.file(path)
-            samples.append(Sample(name, partial(read, file), None, file))
-    return samples
-
-
-def _shape(name: str, record: dict[str, Any]) -> _Shape:
-    """One record checked. Raises ``InputError``."""
-    kind = record.get("shape_type") or "polygon"
-    if kind not in _POINTS:
-        raise InputError(f"the shape type {kind!r} is not known; there are: {', '.join(_POINTS)}")
-    points = record.get("points")
-    try:
-        array = np.asarray(points if points else np.empty((0, 2)))
-    except ValueError:
-        array = np.empty(0, object)
-    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iuf":
-        raise InputError(f"points are [x, y] each, got {str(points)[:80]}")
-    array = array.astype(np.float64)
-    if not (np.abs(array) <= MAX_COORDINATE).all():
-        raise InputError("points are finite numbers of pixels")
-    fewest, most = _POINTS[kind]
-    if (
-        len(array) < fewest
-        or (most is not None and len(array) > most)
-        or (kind, len(array)) == ("rectangle", 3)
-    ):
-        raise InputError(
-            f"a {kind} has {fewest}{'' if most == fewest else ' or more'} points, got {len(array)}"
-        )
-    mask = record.get("mask")
-    if kind == "mask" and (not isinstance(mask, str) or not mask):
-        raise InputError("a mask needs its PNG in base64 under 'mask'")
-    group_id = record.get("group_id")
-    if isinstance(group_id, bool) or not isinstance(group_id, int | str | None):
-        raise InputError(f"group_id is a whole number or null, got {group_id!r}")
-    score = record.get("score")
-    if score is None:
-        score = 1.0
-    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
-        raise InputError(f"a score is a number from 0 to 1, got {score!r}")
-    return _Shape(
-        name, record["label"], kind, array, group_id, mask or "", float(score), _attributes(record, group_id)
-    )
-
-
-def _attributes(record: dict[str, Any], group_id: int | str | None) -> dict[str, Any]:
-    """Group, description, flags and whatever else tools put under ``attributes``."""
-    attributes: dict[str, Any] = {}
-    if isinstance(group_id, int):
-        attributes["group_id"] = group_id
-    if isinstance(record.get("description"), str) and record["description"]:
-        attributes["description"] = record["description"]
-    if isinstance(record.get("difficult"), bool):
-        attributes["difficult"] = record["difficult"]
-    for key in ("flags", "attributes"):
-        if isinstance(record.get(key), dict):
-            attributes |= record[key]
-    return attributes
-
-
 def _declared(content: dict[str, Any]) -> Shape | None:
     """The size that the JSON says; None if it says none. Raises ``InputError`` for one that cannot be."""
     size = content.get("imageHeight"), content.get("imageWidth")
@@ -529,43 +370,8 @@ def _embedded_image(path: Path) -> Image:
         raise ReadError(f"{path}, imageData: {error}") from error
 
 
-def _mask_runs(shape: _Shape, size: Shape) -> Runs:
+def _runs(path: Path, drawn: Drawn, size: Shape, line_width_px: float) -> Runs:
     try:
-        content = base64.b64decode(shape.mask, validate=True)
-    except binascii.Error as error:
-        raise InputError(f"its mask is no base64: {error}") from error
-    pixels = read(content, max_pixels=4 * size[0] * size[1] + 1).pixels
-    corners = np.round(shape.points_xy).astype(np.int64)
-    if len(corners) == 2 and (np.abs(np.ptp(corners, axis=0) + 1 - pixels.shape[1::-1]) > 1).any():
-        wide, high = (np.ptp(corners, axis=0) + 1).tolist()
-        raise InputError(
-            f"its points span {high} x {wide} pixels, its mask has {pixels.shape[0]} x {pixels.shape[1]}"
-        )
-    left, top = corners.min(axis=0).tolist()
-    return crop_runs(pixels[..., 0] != 0, top, left, size)
-
-
-def _mask_shape(mask: np.ndarray, top: int, left: int) -> dict[str, Any]:
-    from PIL import Image as PillowImage
-
-    mask = mask if mask.size else np.zeros((1, 1), bool)
-    file = io.BytesIO()
-    PillowImage.fromarray(mask).save(file, "PNG")
-    bottom, right = top + mask.shape[0] - 1, left + mask.shape[1] - 1
-    return {
-        "points": [[float(left), float(top)], [float(right), float(bottom)]],
-        "shape_type": "mask",
-        "mask": base64.b64encode(file.getvalue()).decode("ascii"),
-    }
-
-
-def _group_ids(truth: Segmentation, records: list[dict[str, Any]]) -> tuple[list[int | None], int]:
-    """The ``group_id`` of each segment, where no other of its class has the same, and the first that is free."""
-    given = [record.get("group_id") for record in records]
-    keys = list(zip(truth.class_ids.tolist(), given, strict=True))
-    members = Counter(keys)
-    kept = [
-        number if isinstance(number, int) and members[key] == 1 else None
-        for key, number in zip(keys, given, strict=True)
-    ]
-    return kept, max((number for number in kept if number is not None), default=0) + 1
+        return drawn.runs(size, line_width_px)
+    except (InputError, ReadError) as error:
+        raise ReadError(f"{path}, {drawn.record}: {error}") from error

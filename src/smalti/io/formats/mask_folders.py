@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ...classes import ClassSet
 from ...errors import InputError, ReadError
+from ...image import Image
 from ...sample import Sample
 from ...segmentation import Segmentation
 from .. import read
@@ -26,8 +27,8 @@ from .roles import split_of
 from .sample_lists import read_samples, write_samples
 from .tree import Tree, inside
 
-Loader = Callable[[Path], tuple[Segmentation, ...]]
 _Read = TypeVar("_Read")
+_IMAGE_SUFFIXES = {2: PICTURES, 3: (".tif", ".tiff", ".npy")}
 
 
 class MaskFolder(AnnotationFormat):
@@ -50,7 +51,7 @@ class MaskFolder(AnnotationFormat):
             return None
         try:
             pairing = self.pairing(tree)
-            listed = class_list(tree, None)
+            listed = class_list(tree, getattr(self, "classes", None))
         except (InputError, ReadError):
             return None
         if not pairing.masks:
@@ -87,52 +88,54 @@ class MaskFolder(AnnotationFormat):
             raise ReadError(f"{tree.root} has no folder of images; name them with images= and masks=")
         return pairing
 
-    def annotations(self, tree: Tree, pairing: Pairing, classes: ClassSet, load: Loader) -> Annotations:
+    def annotations(
+        self,
+        tree: Tree,
+        pairing: Pairing,
+        classes: ClassSet,
+        load: Callable[[Path], tuple[Segmentation, ...]],
+        load_image: Callable[[Path], Image] = read,
+    ) -> Annotations:
         """The samples of the pairs, whose truths ``load(path of the mask)`` reads; it must be picklable."""
-        return Annotations(list(_samples(tree, pairing.pairs, load)), classes, pairing.problems)
+        return Annotations(list(_samples(tree, pairing.pairs, load, load_image)), classes, pairing.problems)
 
     def write_folder(
         self,
         folder: Path,
         samples: Iterable[Sample],
         put: Callable[[Path, Segmentation], Path],
-        masks: str = "masks",
+        images: str = "images/{place}",
+        masks: str = "masks/{place}",
+        ndim: int = 2,
     ) -> list[str]:
-        """Images into ``images`` and masks into ``masks``; ``put(path without suffix, truth)`` writes a mask."""
+        """Write images and masks; ``put(path without suffix, truth)`` writes a mask and gives its path.
+
+        ``images`` and ``masks`` say where, with the ``place`` of a sample and the ``name`` that is its last part.
+        """
         pairs: list[Pair] = []
         taken: set[str] = set()
         for sample in samples:
-            truth = picture_truth(sample, self.title)
+            truth = sample.truths[0] if sample.annotated else None
+            if truth is not None and truth.ndim != ndim:
+                kind, others = (
+                    ("volume", "stacks, nifti") if ndim == 2 else ("picture", "instance-maps, label-maps")
+                )
+                raise InputError(
+                    f"{sample.name} is a {kind} of {truth.shape}, not for {self.title}; write {others} or smalti"
+                )
             place = _place(sample, taken)
-            image = place_image(sample, folder / "images", place, PICTURES)
-            mask = None if truth is None else put(folder / masks / place, truth)
+            where = {"place": place, "name": place.rpartition("/")[2]}
+            image = place_image(sample, folder, images.format(**where), _IMAGE_SUFFIXES[ndim])
+            mask = None if truth is None else put(folder / masks.format(**where), truth)
             fields = about(sample)
             split, group = fields.pop("split", None), fields.pop("group", None)
-            pairs.append(
-                Pair(
-                    inside(sample.name),
-                    None if image is None else f"images/{image}",
-                    None if mask is None else mask.relative_to(folder).as_posix(),
-                    split,
-                    group,
-                    fields or None,
-                )
-            )
-        derived = find_pairs(Tree(folder), group=self.group)
+            mask_name = None if mask is None else mask.relative_to(folder).as_posix()
+            pairs.append(Pair(inside(sample.name), image, mask_name, split, group, fields or None))
+        derived = self.pairing(Tree(folder))
         found = {pair.name: pair for pair in derived.pairs}
         if derived.choices or derived.problems or any(found.get(pair.name) != pair for pair in pairs):
             write_samples(folder, pairs)
         return [pair.name for pair in pairs]
-
-
-def picture_truth(sample: Sample, title: str) -> Segmentation | None:
-    """The first truth of a sample, None where it has no annotation. Raises ``InputError`` for that of a volume."""
-    truth = sample.truths[0] if sample.annotated else None
-    if truth is not None and truth.ndim != 2:
-        raise InputError(
-            f"{sample.name} is a volume of {truth.shape} and {title} hold pictures; write stacks, nifti or smalti"
-        )
-    return truth
 
 
 def of_all(read_one: Callable[[Path], _Read], paths: Sequence[Path]) -> list[_Read]:
@@ -149,7 +152,12 @@ def _is(found: Look | None, kind: Kind) -> bool:
     return found is not None and found.kind == kind
 
 
-def _samples(tree: Tree, pairs: Sequence[Pair], load: Loader) -> Iterator[Sample]:
+def _samples(
+    tree: Tree,
+    pairs: Sequence[Pair],
+    load: Callable[[Path], tuple[Segmentation, ...]],
+    load_image: Callable[[Path], Image],
+) -> Iterator[Sample]:
     folders: dict[str, Path] = {}
 
     def path_of(name: str) -> Path:
@@ -163,7 +171,7 @@ def _samples(tree: Tree, pairs: Sequence[Pair], load: Loader) -> Iterator[Sample
         mask = None if pair.mask is None else path_of(pair.mask)
         yield Sample(
             pair.name,
-            None if image is None else partial(read, image),
+            None if image is None else partial(load_image, image),
             None if mask is None else partial(load, mask),
             image,
             () if mask is None else (mask,),

@@ -24,8 +24,9 @@ from .tree import Tree
 Kind = Literal["classes", "objects", "colors", "binary", "volumes"]
 
 _LOOKED_AT = 5  # masks
-_OBJECT_WORDS = ("instance", "segmentationobject", "inst_")
+OBJECT_WORDS = ("instance", "segmentationobject", "inst_")
 _SOFT_EDGE = (10, 245)  # a soft mask has few values between
+_FEWEST_SOFT = 16  # different values of a soft mask
 _FEWEST_OBJECTS = 8  # in the masks looked at, to take connected pieces for more than chance
 _PNG_PALETTE = 3
 
@@ -108,7 +109,7 @@ def look(tree: Tree, paths: Sequence[str], listed: ClassList | None) -> Look | N
     values = [mask.values for mask in masks]
     if any(mask.ndim == 3 for mask in values):
         return Look("volumes", "the masks are volumes")
-    return _by_values(values, any(word in chosen[0].lower() for word in _OBJECT_WORDS), listed)
+    return _by_values(values, any(word in chosen[0].lower() for word in OBJECT_WORDS), listed)
 
 
 def _by_values(values: list[np.ndarray], objects_by_name: bool, listed: ClassList | None) -> Look:
@@ -139,7 +140,7 @@ def _is_soft(values: list[np.ndarray]) -> bool:
     low, high = _SOFT_EDGE
     counts = np.sum([np.bincount(mask.reshape(-1), minlength=256) for mask in values], axis=0)
     between = counts[low + 1 : high].sum()
-    return np.count_nonzero(counts) > 3 and counts[high:].sum() > between
+    return np.count_nonzero(counts) >= _FEWEST_SOFT and counts[high:].sum() > between
 
 
 def _is_numbered_pieces(values: list[np.ndarray]) -> bool:

@@ -102,6 +102,12 @@ def crop_runs(mask: np.ndarray, top: int, left: int, shape: Shape) -> Runs:
     return Runs(runs.offsets, start, start + (runs.stop - runs.start))
 
 
+def united(parts: Sequence[Runs], shape: Sequence[int]) -> Runs:
+    """All segments of ``parts`` as one, in an image of ``shape``."""
+    runs = Runs.concatenate(parts)
+    return runs.merge(np.ones(len(runs), np.int64), 1, shape[-1])
+
+
 def _shifted(polygon: Polygon, origin: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     return polygon.exterior_xy - origin, tuple(hole - origin for hole in polygon.holes_xy)
 

@@ -214,8 +214,8 @@ def _keyed(
 def _match_across(matches: list[_Match], named: bool) -> list[str]:
     """Masks whose folders differ from their images' in more than the role: by names that are there once only.
 
-    Where the images were ``named``, masks in folders without any are nobody's concern. Gives the kinds of masks that
-    belong to images which have others already.
+    Where the images were ``named``, masks in folders without any are nobody's concern. Gives the folders of masks
+    that belong to images which have others already, and the kinds of those.
     """
     if all(match.matched or not match.masks for match in matches):
         return []
@@ -236,7 +236,7 @@ def _match_across(matches: list[_Match], named: bool) -> list[str]:
                 if None in (each.split, match.split) or each.split == match.split
             ]
             if len(homes) == 1 and homes[0] is not match and homes[0].matched:
-                choices += [homes[0].kind, match.kind]
+                choices += [homes[0].kind, path.rpartition("/")[0]]
             elif len(homes) == 1 and key not in homes[0].across:
                 homes[0].across[key] = path
             else:

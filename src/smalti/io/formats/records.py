@@ -6,7 +6,9 @@ and ``classes.json`` keeps the classes of a dataset whose format has only names 
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from ...segmentation import Segmentation
 from .. import read
 from ..headers import image_size
 from ..writing import replacing
+from .images import PICTURES
 from .tree import Tree
 
 CLASSES = "classes.json"
@@ -141,3 +144,30 @@ def extent(path: Path) -> tuple[tuple[int, ...], Geometry]:
         image = read(path)
         return image.shape, image.geometry
     return image_size(path), UNKNOWN
+
+
+def xml_text(text: str) -> str:
+    """``text`` without the characters that XML cannot hold."""
+    return "".join(letter if letter >= " " or letter in "\t\n" else "?" for letter in text)
+
+
+def unannotated(
+    tree: Tree, taken: set[str], folders: set[str], names: set[str], below: str = ""
+) -> list[Sample]:
+    """Samples of the pictures in ``folders`` that are not ``taken``: nobody has annotated them yet.
+
+    Their names are those of the files without suffix, and with it where ``names`` has that already. Of a path that has
+    a folder called ``below`` it is what follows.
+    """
+    samples = []
+    names = set(names)
+    for path in tree.with_suffix(*PICTURES):
+        if path in taken or posixpath.dirname(path) not in folders:
+            continue
+        name = posixpath.splitext(path)[0]
+        name = (name.partition(f"{below}/")[2] or name) if below else name
+        name = path if name in names else name
+        names.add(name)
+        file = tree.file(path)
+        samples.append(Sample(name, partial(read, file), None, file))
+    return samples

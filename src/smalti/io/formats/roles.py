@@ -103,8 +103,8 @@ def by_role(tree: Tree, images: str, masks: str) -> Iterator[tuple[Folder, Files
     """Each folder with pictures, or each part of one where globs choose among its files."""
     wanted_images = Wanted.of(tree, images, "image")
     wanted_masks = Wanted.of(tree, masks, "mask")
-    for path, files in _pictures(tree.paths).items():
-        folder = _describe(path)
+    for path, files in pictures(tree.paths).items():
+        folder = describe(path)
         for wanted in (wanted_masks, wanted_images):
             if wanted is not None:
                 taken, files = wanted.take(files)
@@ -117,7 +117,7 @@ def by_role(tree: Tree, images: str, masks: str) -> Iterator[tuple[Folder, Files
             yield folder, files
 
 
-def _pictures(paths: Iterable[str]) -> dict[str, Files]:
+def pictures(paths: Iterable[str]) -> dict[str, Files]:
     """Folder to the files in it that may be images or masks."""
     found: dict[str, Files] = {}
     last: str | None = None
@@ -138,7 +138,7 @@ def _pictures(paths: Iterable[str]) -> dict[str, Files]:
 
 
 @cache
-def _describe(path: str) -> Folder:
+def describe(path: str) -> Folder:
     """The first folder of the path that has a role gives it, with further ones of the same word."""
     role: Role = ""
     kind, split, word = "", None, ""
@@ -217,14 +217,14 @@ class Wanted:
     def describe(self, path: str) -> Folder:
         """What the rest of a folder's path says, once the named part is taken out."""
         if self.pattern is not None:
-            folder = _describe(path)
+            folder = describe(path)
             return Folder(
                 self.role, folder.kind or self.text, folder.context, folder.shown, folder.split, folder.inner
             )
         parts, named = path.split("/"), self.text.split("/")
         starts = [0] if self.anchored else range(len(parts))
         start = next(index for index in starts if parts[index : index + len(named)] == named)
-        rest = _describe("/".join(parts[:start] + parts[start + len(named) :]))
+        rest = describe("/".join(parts[:start] + parts[start + len(named) :]))
         own = [_role(part)[1:] if _role(part)[0] else (part, split_of(part)) for part in named]
         shown = tuple(text for text, split in own if split and text)
         split = next((split for _, split in own if split), None)

@@ -19,6 +19,7 @@ LOSS_REPORT = "smalti-loss.json"
 """What a conversion writes beside the files of the format; no part of the dataset, so it is not listed."""
 
 _HIDDEN = ("__MACOSX", LOSS_REPORT)
+_LISTS = ("annotations", "annotation")  # a list in such a folder names images beside the folder
 _WORTH_KEEPING = 2_000  # files; fewer are listed as fast as a listing is recalled
 _SETTLED_NS = 2_000_000_000  # a folder changed just before it was listed may change again within one tick
 _DIGITS = str.maketrans("123456789", "000000000")
@@ -31,7 +32,8 @@ class Tree:
 
     Hidden files and folders (``.git``, ``._image.png``, ``__MACOSX``) and loss reports are not listed. Links are
     followed, each folder once, so links in a circle end. ``root`` is the folder; ``focus`` is the path of the one file
-    that was asked for, such as a COCO JSON, or None for the whole folder.
+    that was asked for, such as a COCO JSON, or None for the whole folder; of a file in ``annotations/`` the root is the
+    folder above, where its images are.
 
     The listing of a large folder is kept between runs; it is made anew when any folder of it has changed.
     """
@@ -41,7 +43,9 @@ class Tree:
         if path.is_dir():
             self.root, self.focus = path, None
         elif path.is_file():
-            self.root, self.focus = path.parent, path.name
+            above = path.absolute().parent.name.lower() in _LISTS
+            self.root = path.absolute().parent.parent if above else path.parent
+            self.focus = f"{path.absolute().parent.name}/{path.name}" if above else path.name
         else:
             where = "" if path.parent.is_dir() else f" (there is no folder {path.parent})"
             raise ReadError(f"no file or folder {path}{where}; check the name")

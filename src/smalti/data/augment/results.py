@@ -1,0 +1,291 @@
+"""From images and segmentations, or plain arrays, to drafts and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from ...geometry import UNKNOWN, Geometry
+from ...image import Image
+from ...runs import Runs
+from ...sample import Sample
+from ...segmentation import Segmentation
+from .draft import Draft, Truth
+
+Arrays = tuple[np.ndarray, np.ndarray | None] | tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+"""Pixels (*S, C), labels (*S,), and the class ids of the segments where labels number segments."""
+
+
+@dataclass(frozen=True, eq=False)
+class Augmented:
+    """A training sample: ``pixels`` (*S, C) in the dtype that came and ``labels`` (*S,), each an array of its own.
+
+    ``class_ids`` (N,) and ``kept`` (N,) are there where labels number segments: their classes, and which of those
+    that came they are, 0-based, counted on through the samples that were mixed in. After mixup, ``mixed`` has the
+    label maps and weights of all samples, and ``labels`` is the one that weighs most.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray | None
+    class_ids: np.ndarray | None
+    kept: np.ndarray | None
+    void: int | None
+    mixed: tuple[tuple[np.ndarray, float], ...] = ()
+
+    def scores(self, class_ids: Sequence[int]) -> np.ndarray:
+        """Soft truth: how much each pixel is of each class, (*S, K) float32. Class 0 is what is nothing.
+
+        Void pixels have no score at all. Without mixup, scores are 0 or 1.
+        """
+        if self.labels is None:
+            raise InputError("scores need a truth, and this sample has none")
+        wanted = np.asarray(class_ids)
+        scores = np.zeros((*self.labels.shape, len(wanted)), np.float32)
+        for labels, weight in self.mixed or ((self.labels, 1.0),):
+            classes = labels
+            if self.class_ids is not None:
+                known = np.concatenate([[0], self.class_ids, [-1]])
+                classes = known[labels if self.void is None else np.where(labels == self.void, -1, labels)]
+            for index, class_id in enumerate(wanted):
+                if class_id != self.void or self.class_ids is not None:
+                    scores[..., index] += np.float32(weight) * (classes == class_id)
+        return scores
+
+    def floats(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> np.ndarray:
+        """The pixels as a network takes them, channels first: ``(pixels - mean) / std``, (C, *S) float32."""
+        channels = self.pixels.shape[-1]
+        means = np.broadcast_to(np.asarray(mean, np.float32), (channels,))
+        scales = np.float32(1) / np.broadcast_to(np.asarray(std, np.float32), (channels,))
+        planes = np.empty((channels, *self.pixels.shape[:-1]), np.float32)
+        for channel in range(channels):
+            np.multiply(self.pixels[..., channel], scales[channel], out=planes[channel], casting="unsafe")
+            planes[channel] -= means[channel] * scales[channel]
+        return planes
+
+
+def draft_of_arrays(
+    pixels: np.ndarray,
+    labels: np.ndarray | None,
+    class_ids: np.ndarray | None,
+    void: int | None,
+    spacing: Sequence[float] | None,
+    others: Sequence[Arrays],
+    settings: dict[str, Any],
+) -> Draft:
+    """A draft of plain arrays. Raises ``InputError`` where they do not fit together."""
+    if pixels.ndim not in (3, 4) or pixels.dtype.kind not in "buif" or 0 in pixels.shape:
+        raise InputError(
+            f"pixels must be numbers (H, W, C) or (D, H, W, C), got {pixels.dtype} of shape {pixels.shape}"
+        )
+    ndim = pixels.ndim - 1
+    if labels is not None and (labels.shape != pixels.shape[:-1] or labels.dtype.kind not in "bui"):
+        raise InputError(
+            f"labels must be integers {pixels.shape[:-1]}, got {labels.dtype} of shape {labels.shape}"
+        )
+    steps = np.ones(ndim) if spacing is None else np.array(spacing, np.float64)
+    if steps.shape != (ndim,) or not (np.isfinite(steps) & (steps > 0)).all():
+        raise InputError(f"spacing must be {ndim} positive numbers, one per axis, got {spacing}")
+    ids = None if class_ids is None else np.asarray(class_ids)
+    truths = []
+    if labels is not None and ids is None:
+        truths = [Truth([labels.view(np.uint8) if labels.dtype == bool else labels])]
+    elif labels is not None and ids is not None:
+        truths = [_numbered(labels, ids, void)]
+
+    def partner(rng: np.random.Generator) -> Draft:
+        pixels, labels, *rest = others[int(rng.integers(len(others)))]
+        other_ids = rest[0] if rest else None
+        return draft_of_arrays(pixels, labels, other_ids, void, spacing, (), settings)
+
+    return Draft(
+        pixels,
+        truths,
+        steps,
+        class_ids=ids,
+        void_label=void if ids is None else None,
+        keeps_void=ids is not None and void is not None,
+        partner=partner if len(others) else None,
+        **settings,
+    )
+
+
+def _numbered(labels: np.ndarray, class_ids: np.ndarray, void: int | None) -> Truth:
+    """A map of segment numbers int32, with void in a map of its own, so that numbers may grow past it."""
+    unknown = None if void is None else labels == void
+    numbers = labels if unknown is None else np.where(unknown, 0, labels)
+    if int(numbers.max()) > len(class_ids) or int(numbers.min()) < 0:
+        raise InputError(
+            f"labels must number the {len(class_ids)} segments of class_ids, got {numbers.min()} to {numbers.max()}"
+        )
+    return Truth([numbers.astype(np.int32, copy=False)], None if unknown is None else unknown.view(np.uint8))
+
+
+def finish_arrays(draft: Draft, min_visible: float, void: int | None) -> Augmented:
+    """The arrays of a settled draft."""
+    class_ids, kept = draft.class_ids, None
+    if class_ids is not None:
+        kept = _dropped(draft, min_visible)
+        class_ids = class_ids[kept]
+    maps = []
+    for truth in draft.truths:
+        labels = truth.layers[0]
+        if truth.void is not None and void is not None:
+            labels = np.where(truth.void > 0, np.int32(void), labels)
+        maps.append((labels, truth.weight))
+    most = max(range(len(maps)), key=lambda index: maps[index][1]) if maps else 0
+    return Augmented(
+        draft.pixels,
+        maps[most][0] if maps else None,
+        class_ids,
+        kept,
+        void,
+        tuple(maps) if len(maps) > 1 else (),
+    )
+
+
+def _dropped(draft: Draft, min_visible: float) -> np.ndarray:
+    """Drop segments of which too little is left and number the others anew; gives their former places, (M,)."""
+    assert draft.class_ids is not None
+    count = len(draft.class_ids)
+    if draft.areas_px is None:
+        return np.arange(count)
+    present = draft.present_px()
+    gone = (draft.areas_px > 0) & ((present == 0) | (present < min_visible * draft.areas_px))
+    kept = np.flatnonzero(~gone)
+    if gone.any():
+        lookup = np.zeros(count + 1, np.int32)
+        lookup[kept + 1] = np.arange(1, len(kept) + 1)
+        rest = np.concatenate([[False], gone & (present > 0)])
+        for truth in draft.truths:
+            if draft.keeps_void and rest.any():
+                unknown = np.any([rest[layer] for layer in truth.layers], axis=0).view(np.uint8)
+                truth.void = unknown if truth.void is None else truth.void | unknown
+            truth.layers = [lookup[layer] for layer in truth.layers]
+    return kept
+
+
+Samples = Sequence[Sample] | Sequence[tuple[Image, Segmentation | None]]
+
+
+def draft_of_objects(
+    image: Image, segmentation: Segmentation | None, others: Samples, settings: dict[str, Any]
+) -> Draft:
+    """A draft of an image and its segments. Raises ``InputError`` where they differ in shape."""
+    if segmentation is not None and segmentation.shape != image.shape:
+        raise InputError(
+            f"image and segmentation must have one shape, got {image.shape}, {segmentation.shape}"
+        )
+    spacing = image.geometry.spacing
+
+    def partner(rng: np.random.Generator) -> Draft:
+        other = others[int(rng.integers(len(others)))]
+        if isinstance(other, Sample):
+            other = (other.image, other.truth if other.annotated else None)
+        if segmentation is not None and other[1] is not None and other[1].classes != segmentation.classes:
+            raise InputError(
+                f"samples that are mixed must share their classes, got {segmentation.classes} and {other[1].classes}"
+            )
+        return draft_of_objects(*other, (), settings)
+
+    draft = Draft(
+        image.pixels,
+        [],
+        np.ones(image.ndim) if spacing is None else np.array(spacing),
+        channels=image.channels,
+        keeps_void=True,
+        partner=partner if len(others) else None,
+        **settings,
+    )
+    if segmentation is not None:
+        void = segmentation.void.view(np.uint8) if segmentation.void_px else None
+        draft.truths = [Truth(list(segmentation.layers()), void)]
+        draft.class_ids = segmentation.class_ids
+        things = {int(entry.id): entry.thing for entry in segmentation.classes}
+        draft.things = np.array([things[int(class_id)] for class_id in segmentation.class_ids], bool)
+        draft.parts = [segmentation]
+    return draft
+
+
+def finish_objects(draft: Draft, image: Image, min_visible: float) -> tuple[Image, Segmentation | None]:
+    """Image and segments of a settled draft; its numbers become a ``Segmentation``'s columns again."""
+    geometry = _geometry(image.geometry, draft)
+    result = Image(draft.pixels, image.channels, geometry, image.source)
+    if draft.class_ids is None:
+        return result, None
+    parts: list[Segmentation] = draft.parts
+    kept = _dropped(draft, min_visible)
+    weights = _weights(draft, len(kept))
+    scores = np.concatenate([part.scores for part in parts])[kept] * weights
+    void = np.zeros(draft.shape, bool)
+    for truth in draft.truths:
+        if truth.void is not None:
+            void |= truth.void > 0
+    columns: dict[str, Any] = {
+        "class_ids": draft.class_ids[kept],
+        "scores": scores.clip(0, 1),
+        "classes": parts[0].classes,
+        "geometry": geometry,
+        "void": void,
+        "attributes": {name: column[kept] for name, column in _attributes(parts).items()},
+    }
+    layers = [layer for truth in draft.truths for layer in truth.layers]
+    if len(layers) == 1:
+        return result, Segmentation.from_labels(layers[0], **columns)
+    several = Runs.concatenate([Runs.of_labels(layer.astype(np.int32), len(kept)) for layer in layers])
+    areas = several.areas.reshape(len(layers), len(kept))
+    home = areas.argmax(axis=0)  # a segment lies in one layer
+    runs = several.take(home * len(kept) + np.arange(len(kept)))
+    return result, Segmentation.from_runs(draft.shape, runs, **columns)
+
+
+def _weights(draft: Draft, count: int) -> np.ndarray:
+    """Weight of the truth each segment lies in."""
+    weights = np.ones(count + 1)
+    if len(draft.truths) > 1:
+        for truth in draft.truths:
+            for layer in truth.layers:
+                weights[np.unique(layer)] = truth.weight
+    return weights[1:]
+
+
+def _attributes(parts: Sequence[Segmentation]) -> dict[str, np.ndarray]:
+    """The attributes of all parts one after the other; of a part without one, 0, False or "" for its segments."""
+    columns = {}
+    for name in dict.fromkeys(name for part in parts for name in part.attributes):
+        dtype = next(part.attributes[name].dtype for part in parts if name in part.attributes)
+        columns[name] = np.concatenate(
+            [part.attributes.get(name, np.zeros(len(part), dtype)) for part in parts]
+        )
+    return columns
+
+
+def _geometry(geometry: Geometry, draft: Draft) -> Geometry:
+    """Where the pixels lie now. A bent image, or one of several, has a spacing but no place in the world."""
+    spacing = None if geometry.spacing is None else tuple(draft.spacing.tolist())
+    affine = None if geometry.affine is None or draft.bent else _moved_affine(geometry.affine, draft.moved)
+    if spacing is None and affine is None:
+        return UNKNOWN
+    return Geometry(spacing, geometry.unit, affine, geometry.crs if affine is not None else None)
+
+
+def _moved_affine(affine: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """The affine of the result, in the convention of the image's own.
+
+    Affines take x, y (, z) and 1. Of a picture they count from the corner of the first pixel, as georeferenced
+    rasters do; of a volume from the middle of the first voxel, as NIfTI and DICOM do.
+    """
+    ndim = len(moved) - 1
+    order = [*range(ndim - 1, -1, -1), ndim]
+    matrix = moved[order][:, order]
+    if ndim == 2:
+        corner = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+        matrix = corner @ matrix @ np.linalg.inv(corner)
+    if len(affine) > ndim + 1:  # a picture in a world of three axes
+        wide = np.eye(len(affine))
+        wide[:ndim, :ndim], wide[:ndim, -1] = matrix[:ndim, :ndim], matrix[:ndim, -1]
+        matrix = wide
+    return affine @ matrix
