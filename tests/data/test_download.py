@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 from smalti.data import download, transfer, unpacking
+from smalti.data.dataset import Dataset
 from smalti.data.download import fetch, fetched
 from smalti.data.public import PUBLIC_DATASETS, PublicDataset, PublicFile, public_dataset
 from smalti.data.unpacking import unpack
@@ -214,7 +216,7 @@ def test_a_stopped_program_goes_on_the_next_time(server, tmp_path):
 
 
 def test_progress_counts_as_success_so_a_weak_line_gets_there(server, tmp_path):
-    server.cuts = [30_000] * 9
+    server.cuts = [30_000] * 20
     get(dataset(server), tmp_path, attempts=2)
     assert len(server.asked) == 1 + len(ARCHIVE) // 30_000
 
@@ -368,7 +370,7 @@ def test_a_wrong_digest_is_refused_and_the_file_thrown_away(server, tmp_path):
     with pytest.raises(ReadError, match="not the file it should be.*published.*thrown away"):
         get(dataset(server, digest="sha256:" + "0" * 64), tmp_path)
     assert not (tmp_path / "tiny").exists()
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".lock"]
 
 
 def test_md5_digests_are_checked_too(server, tmp_path):
@@ -412,7 +414,14 @@ def test_an_archive_that_is_another_one_leaves_nothing_behind(server, tmp_path):
     with pytest.raises(ReadError, match="the archive has no elsewhere"):
         get(dataset(server, root="elsewhere"), tmp_path)
     assert not (tmp_path / "tiny").exists()
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".tiny")]
+    assert not list(tmp_path.glob(".tiny*"))
+
+
+def test_what_a_killed_process_left_is_cleared_away(server, tmp_path):
+    (tmp_path / ".tiny.unpacking-0123").mkdir()
+    (tmp_path / ".tiny.unpacking-0123" / "half.png").write_bytes(b"half")
+    get(dataset(server), tmp_path)
+    assert not list(tmp_path.glob(".tiny*"))
 
 
 def test_several_files_inner_archives_and_plain_files_come_together(server, tmp_path):
@@ -440,7 +449,11 @@ def test_several_files_inner_archives_and_plain_files_come_together(server, tmp_
 def test_two_processes_do_not_fetch_one_dataset(server, tmp_path):
     from filelock import FileLock
 
-    with FileLock(tmp_path / ".tiny.lock"), pytest.raises(InputError, match="by another process"):
+    (tmp_path / "tiny.archives").mkdir()
+    with (
+        FileLock(tmp_path / "tiny.archives" / ".lock"),
+        pytest.raises(InputError, match="by another process"),
+    ):
         get(dataset(server), tmp_path)
 
 
@@ -572,6 +585,79 @@ def test_entries_know_their_size_and_whether_they_can_be_checked():
     pets = public_dataset("oxford-pets")
     assert pets.verified and pets.size == 791_918_971 + 19_173_078
     assert not public_dataset("penn-fudan").verified and public_dataset("penn-fudan").size is None
+
+
+LABELS = np.zeros((20, 24), np.uint8)
+LABELS[2:9, 3:9], LABELS[12:15, 3:9] = 1, 2
+
+
+def picture(path, pixels=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PillowImage.fromarray(np.full((20, 24, 3), 90, np.uint8) if pixels is None else pixels).save(path)
+
+
+def lay_out_pets(folder):
+    picture(folder / "images/Abyssinian_1.jpg")
+    picture(folder / "annotations/trimaps/Abyssinian_1.png", LABELS + 1)
+    (folder / "annotations/xmls").mkdir()
+    (folder / "annotations/list.txt").write_text("Abyssinian_1 1 1 1\n")
+
+
+def lay_out_scenes(folder):
+    for split in ("training", "validation"):
+        picture(folder / f"images/{split}/ADE_{split}_1.jpg")
+        picture(folder / f"annotations/{split}/ADE_{split}_1.png", LABELS)
+    names = [f"{k}\t0.1\t11\t1\t1\tthing {k}" for k in range(1, 151)]
+    (folder / "objectInfo150.txt").write_text("\n".join(["Idx\tRatio\tTrain\tVal\tStuff\tName", *names]))
+
+
+def lay_out_aerial(folder):
+    picture(folder / "images/M-33-20.tif")
+    picture(folder / "masks/M-33-20.tif", LABELS)
+    (folder / "train.txt").write_text("M-33-20_0\n")
+
+
+def lay_out_nuclei(folder):
+    for split in ("train", "test"):
+        picture(folder / f"{split}/images/{split}.tif", LABELS)
+        picture(folder / f"{split}/masks/{split}.tif", LABELS.astype(np.uint16))
+
+
+def lay_out_clips(folder):
+    for clip in ("bear", "camel"):
+        picture(folder / f"JPEGImages/480p/{clip}/00000.jpg")
+        picture(folder / f"Annotations/480p/{clip}/00000.png", LABELS)
+    (folder / "ImageSets/2017").mkdir(parents=True)
+    (folder / "ImageSets/2017/train.txt").write_text("bear\n")
+
+
+def lay_out_pedestrians(folder):
+    picture(folder / "PNGImages/FudanPed00001.png")
+    picture(folder / "PedMasks/FudanPed00001_mask.png", LABELS)
+    (folder / "Annotation").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("name", "lay_out", "samples", "segments"),
+    [
+        ("oxford-pets", lay_out_pets, 1, 1),
+        ("ade20k", lay_out_scenes, 2, 2),
+        ("landcover-ai", lay_out_aerial, 1, 2),
+        ("dsb2018", lay_out_nuclei, 2, 2),
+        ("davis2017", lay_out_clips, 2, 2),
+        ("penn-fudan", lay_out_pedestrians, 1, 2),
+    ],
+)
+def test_an_entry_names_the_format_and_options_that_read_its_layout(
+    tmp_path, name, lay_out, samples, segments
+):
+    """Folders as the archives have them, with small pictures of our own."""
+    entry = public_dataset(name)
+    lay_out(tmp_path / entry.root)
+    dataset = Dataset.open(tmp_path / entry.root, entry.format, **entry.options)
+    assert len(dataset) == samples
+    assert len(dataset[0].truth) == segments
+    assert name != "oxford-pets" or dataset[0].truth.void_px == (LABELS == 2).sum()
 
 
 def test_an_unknown_name_is_told_with_the_nearest(tmp_path):

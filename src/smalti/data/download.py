@@ -63,8 +63,7 @@ def fetch(
     report = report or (lambda what, done, total: None)
     folder = Path(folder)
     target = folder / dataset.name
-    known = {record.url: record for record in fetched(dataset, folder)}
-    if target.is_dir() and all(file.url in known for file in dataset.files):
+    if _finished(dataset, folder):
         return target / dataset.root
     if target.exists():
         raise InputError(
@@ -72,33 +71,14 @@ def fetch(
         )
     if offline:
         raise InputError(f"{dataset.name} is not in {folder}; fetch it while there is a network")
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder / f".{dataset.name}.lock", dataset.name):
-        staged = folder / f".{dataset.name}.{secrets.token_hex(4)}"
-        archives = folder / f"{dataset.name}.archives"
-        try:
-            paths = []
-            for file in dataset.files:
-                transfer = {"timeout_s": timeout_s, "attempts": attempts, "backoff_s": backoff_s}
-                paths.append(_downloaded(file, archives, known.get(file.url), report, transfer))
-            staged.mkdir()
-            for file, path in zip(dataset.files, paths, strict=True):
-                _put(file, path, staged, report)
-            if not (staged / dataset.root).exists():
-                raise ReadError(f"{dataset.name}: the archive has no {dataset.root}; it is not what it was")
-            # Written down last: what cannot be unpacked must not be taken for right the next time.
-            _remember(dataset, folder, [_fetched(*pair) for pair in zip(dataset.files, paths, strict=True)])
-            staged.rename(target)
-        except OSError as error:
-            if isinstance(error, ReadError | WriteError):
-                raise
-            raise WriteError(
-                f"{dataset.name} cannot be put into {folder}: {error.strerror or error}"
-            ) from error
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
+    archives = folder / f"{dataset.name}.archives"
+    archives.mkdir(parents=True, exist_ok=True)
+    with _alone(archives / ".lock", dataset.name):
+        if not _finished(dataset, folder):  # another process may just have ended
+            transfer = {"timeout_s": timeout_s, "attempts": attempts, "backoff_s": backoff_s}
+            _complete(dataset, folder, archives, report, transfer)
         if not keep_archives:
-            shutil.rmtree(folder / f"{dataset.name}.archives", ignore_errors=True)
+            shutil.rmtree(archives, ignore_errors=True)
     return target / dataset.root
 
 
@@ -114,6 +94,38 @@ def fetched(name: str | PublicDataset, folder: str | os.PathLike[str]) -> tuple[
         raise ReadError(
             f"{_record_path(dataset, Path(folder))} is damaged ({error}); remove it, and what it tells of"
         ) from error
+
+
+def _finished(dataset: PublicDataset, folder: Path) -> bool:
+    known = {record.url for record in fetched(dataset, folder)}
+    return (folder / dataset.name).is_dir() and all(file.url in known for file in dataset.files)
+
+
+def _complete(
+    dataset: PublicDataset, folder: Path, archives: Path, report: Report, transfer: Mapping[str, Any]
+) -> None:
+    """Download into ``archives``, unpack beside the place of the dataset, and rename it when all is there."""
+    known = {record.url: record for record in fetched(dataset, folder)}
+    for left in folder.glob(f".{dataset.name}.unpacking-*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    staged = folder / f".{dataset.name}.unpacking-{secrets.token_hex(4)}"
+    try:
+        paths = [_downloaded(file, archives, known.get(file.url), report, transfer) for file in dataset.files]
+        staged.mkdir()
+        for file, path in zip(dataset.files, paths, strict=True):
+            _put(file, path, staged, report)
+        if not (staged / dataset.root).exists():
+            raise ReadError(f"{dataset.name}: the archive has no {dataset.root}; it is not what it was")
+        # Written down last: what cannot be unpacked must not be taken for right the next time.
+        _remember(dataset, folder, [_fetched(*pair) for pair in zip(dataset.files, paths, strict=True)])
+        staged.rename(folder / dataset.name)
+    except OSError as error:
+        if isinstance(error, ReadError | WriteError):
+            raise
+        reason = error.strerror or error
+        raise WriteError(f"{dataset.name} cannot be put into {folder}: {reason}") from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _record_path(dataset: PublicDataset, folder: Path) -> Path:
@@ -141,7 +153,6 @@ def _downloaded(
 ) -> Path:
     """The file in ``folder``, whole and checked; ``options`` are those of ``Transfer``."""
     pooch = require("pooch", "download")
-    folder.mkdir(parents=True, exist_ok=True)
     name = inside(unquote(urlsplit(file.url).path).rpartition("/")[2] or "download")
     digest = file.digest or (f"sha256:{before.sha256}" if before else None)
     transfer = Transfer(
@@ -202,11 +213,10 @@ def _alone(lock: Path, name: str) -> Iterator[None]:
         with FileLock(lock, timeout=0):
             yield
     except Timeout as error:
+        where = lock.parent.parent
         raise InputError(
-            f"{name} is being downloaded into {lock.parent} by another process; wait for it"
+            f"{name} is being downloaded into {where} by another process; wait for it"
         ) from error
-    finally:
-        lock.unlink(missing_ok=True)
 
 
 @contextmanager

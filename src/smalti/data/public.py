@@ -98,6 +98,7 @@ _ALL = (
         citation="Caicedo et al., Nucleus segmentation across imaging experiments, Nature Methods 2019",
         homepage="https://bbbc.broadinstitute.org/BBBC038",
         format="instance-maps",
+        options={"classes": {"nucleus": 1}},
         root="dsb2018",
     ),
     PublicDataset(
@@ -120,6 +121,7 @@ _ALL = (
         citation="Parkhi et al., Cats and Dogs, CVPR 2012",
         homepage="https://www.robots.ox.ac.uk/~vgg/data/pets",
         format="label-maps",
+        options={"images": "images", "masks": "trimaps", "classes": {"pet": 1}, "background": 2, "void": 3},
     ),
     PublicDataset(
         name="coco-val2017",
@@ -206,6 +208,7 @@ _ALL = (
         citation="Boguszewski et al., LandCover.ai, CVPR Workshops 2021 (arXiv:2005.02264)",
         homepage="https://landcover.ai.linuxpolska.com",
         format="label-maps",
+        options={"classes": {"building": 1, "woodland": 2, "water": 3, "road": 4}},
     ),
     _decathlon(2, "Heart", "06ee59366e1e5124267b774dbd654057"),
     _decathlon(4, "Hippocampus", "9d24dba78a72977dbd1d2e110310f31b"),
@@ -231,6 +234,7 @@ _ALL = (
         citation="Wang et al., Object Detection Combining Recognition and Segmentation, ACCV 2007",
         homepage="https://www.cis.upenn.edu/~jshi/ped_html",
         format="instance-maps",
+        options={"images": "PNGImages", "masks": "PedMasks", "classes": {"pedestrian": 1}},
         root="PennFudanPed",
     ),
 )

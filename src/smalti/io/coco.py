@@ -1,24 +1,19 @@
-"""COCO JSON: the exchange format of instance segmentation.
-
-Lin et al., "Microsoft COCO: Common Objects in Context" (2014); the fields are those of
-https://cocodataset.org/#format-data, read back with the same pixels by pycocotools.
-"""
+"""Results as COCO JSON, which pycocotools reads back with the same pixels; ``formats.coco`` has whole datasets."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from ..classes import Class
+from ..classes import Class, ClassSet
 from ..errors import InputError
-from ..masks import polygon_to_coco, rles_from_runs, trace_runs
 from ..segmentation import Segmentation
+from .formats.coco_annotations import Form, annotations_of, categories_of
 from .writing import replacing
-
-Form = Literal["auto", "rle", "polygon"]
 
 
 def to_coco(
@@ -31,12 +26,13 @@ def to_coco(
 
     ``segmentation`` says how masks are written: ``"rle"`` compressed run lengths, ``"polygon"`` pixel
     outlines, and ``"auto"`` outlines, which any tool can edit, but run lengths for segments with holes, which
-    COCO's polygons cannot say. (``"polygon"`` cuts holes open along a line.) All are exact: COCO's own
-    rasterisation gives the same pixels back. A segment without pixels is always run lengths.
+    COCO's polygons cannot say, and for crowds. (``"polygon"`` cuts holes open along a line.) All are exact: COCO's
+    own rasterisation gives the same pixels back. A segment without pixels is always run lengths.
 
-    Annotations carry ``area`` in pixels, ``bbox`` as x, y, width, height, ``iscrowd`` 0 and the ``score``;
-    image and annotation ids count from 1. Categories are all classes of all images, with their colour and
-    ``isthing`` as in COCO's panoptic files. ``info`` is written as given, such as method and parameters.
+    Annotations carry ``area`` in pixels, ``bbox`` as x, y, width, height, ``iscrowd``, the ``score``, and
+    ``attributes`` where there are any; image and annotation ids count from 1. Categories are all classes of all
+    images, with their colour and ``isthing`` as in COCO's panoptic files. ``info`` is written as given, such as
+    method and parameters.
     Raises ``InputError`` for a volume, a file name that comes twice, and an id that means different classes
     in different images.
     """
@@ -59,26 +55,17 @@ def to_coco(
                 )
         height, width = found.shape
         images.append({"id": image_id, "file_name": file_name, "width": width, "height": height})
-        for annotation in _annotations(found, segmentation):
+        for annotation in annotations_of(found, segmentation):
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **annotation})
-    names = [image["file_name"] for image in images]
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(image["file_name"] for image in images)
+    repeated = sorted(name for name, count in counts.items() if count > 1)
     if repeated:
         raise InputError(f"every image needs a file name of its own, repeated: {', '.join(repeated)}")
     return {
         "info": {"description": "segments found by smalti", **(info or {})},
         "images": images,
         "annotations": annotations,
-        "categories": [
-            {
-                "id": entry.id,
-                "name": entry.name,
-                "supercategory": "thing" if entry.thing else "stuff",
-                "isthing": int(entry.thing),
-                "color": list(entry.color),
-            }
-            for _, entry in sorted(classes.items())
-        ],
+        "categories": categories_of(ClassSet(entry for _, entry in sorted(classes.items()))),
     }
 
 
@@ -93,32 +80,3 @@ def write_coco(
     content = json.dumps(to_coco(results, segmentation=segmentation, info=info), separators=(",", ":"))
     with replacing(path) as part:
         Path(part).write_text(content, encoding="utf-8")
-
-
-def _annotations(found: Segmentation, form: Form) -> list[dict[str, Any]]:
-    traced = [[]] * len(found) if form == "rle" else trace_runs(found.runs, found.shape)
-    outlined = [
-        bool(polygons) and (form == "polygon" or not any(polygon.holes_xy for polygon in polygons))
-        for polygons in traced
-    ]
-    rles = [None] * len(found) if all(outlined) else rles_from_runs(found.runs, found.shape)
-    return [
-        {
-            "category_id": class_id,
-            "segmentation": [polygon_to_coco(polygon) for polygon in polygons] if as_polygons else rle,
-            "area": area,
-            "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
-            "iscrowd": 0,
-            "score": score,
-        }
-        for class_id, score, area, (ymin, xmin, ymax, xmax), polygons, as_polygons, rle in zip(
-            found.class_ids.tolist(),
-            found.scores.tolist(),
-            found.areas_px.tolist(),
-            found.boxes.tolist(),
-            traced,
-            outlined,
-            rles,
-            strict=True,
-        )
-    ]

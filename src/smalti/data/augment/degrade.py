@@ -12,6 +12,7 @@ from ...errors import InputError
 from .augmentation import Span, Within, between
 from .draft import LIMIT, Draft
 from .intensity import Filter
+from .warp import resized
 
 
 class Blur(Filter):
@@ -141,9 +142,7 @@ class Downscale(Filter):
 
 
 def _low_resolution(plane: np.ndarray, small: list[int]) -> np.ndarray:
-    low = cv2.resize(plane, (small[1], small[0]), interpolation=cv2.INTER_AREA)
-    size = (plane.shape[1], plane.shape[0])
-    return cv2.resize(low, size, interpolation=cv2.INTER_LINEAR).reshape(plane.shape)
+    return resized(resized(plane, small, cv2.INTER_AREA), plane.shape[:2], cv2.INTER_LINEAR)
 
 
 def _resized_rows(flat: np.ndarray, rows: int, interpolation: int) -> np.ndarray:

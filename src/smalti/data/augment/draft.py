@@ -62,6 +62,7 @@ class Draft:
     )
 
     def __post_init__(self) -> None:
+        self.pixels = _native(self.pixels)
         self.shape: tuple[int, ...] = self.pixels.shape[:-1]
         self.moved = np.eye(self.ndim + 1)
         self._stages: list[Stage] = []
@@ -264,9 +265,12 @@ class Draft:
         """
         dtype = self.pixels.dtype
         if dtype != np.uint8 or values.dtype != dtype:
-            if values.dtype.kind == "f":
-                values = np.clip(values, *self.limits(), out=values)
-                values = np.rint(values, out=values) if dtype.kind in "ui" else values
+            low, high = self.limits()
+            if values.dtype.kind in "ui":
+                low, high = int(np.ceil(low)), int(np.floor(high))
+            values = np.clip(values, low, high, out=values)
+            if dtype.kind in "ui" and values.dtype.kind == "f":
+                values = np.rint(values, out=values)
             values = values.astype(dtype, copy=False)
         if self.num_values < self.pixels.shape[-1]:
             values = np.concatenate([values, self.pixels[..., self.num_values :]], axis=-1)
@@ -330,6 +334,11 @@ class Draft:
             self.things = np.concatenate([self.things, other.things])
         self.parts = self.parts + other.parts
         return offset
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """The same numbers in this machine's byte order."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _own_range(values: np.ndarray) -> tuple[float, float]:

@@ -91,6 +91,7 @@ def draft_of_arrays(
         raise InputError(f"spacing must be {ndim} positive numbers, one per axis, got {spacing}")
     ids = None if class_ids is None else np.asarray(class_ids)
     truths = []
+    labels = None if labels is None else labels.astype(labels.dtype.newbyteorder("="), copy=False)
     if labels is not None and ids is None:
         truths = [Truth([labels.view(np.uint8) if labels.dtype == bool else labels])]
     elif labels is not None and ids is not None:

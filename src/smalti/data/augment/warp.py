@@ -123,8 +123,6 @@ class Warp:
         return max(abs(float(np.linalg.det(joined(self.stages, len(self.shape))[:-1, :-1]))), 1e-9)
 
     def _carried_out(self, array: np.ndarray, fill: float, interpolation: Interpolation) -> np.ndarray:
-        if array.dtype.byteorder not in "=|":
-            array = array.astype(array.dtype.newbyteorder("="))
         if self.whole:
             return self._moved(array, fill)
         kept, array = array.dtype, _sampleable(array, interpolation)
@@ -418,10 +416,20 @@ def _shrunk(array: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarr
         padded = cv2.copyMakeBorder(array, 0, int(missing[0]), 0, int(missing[1]), cv2.BORDER_REPLICATE)
         array = _with_channels(padded, array)
     rows, columns = np.array(array.shape[:2]) // blocks
-    small = cv2.resize(array, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
+    small = resized(array, (int(rows), int(columns)), cv2.INTER_AREA)
     scaling = np.diag([*(1 / blocks), 1.0])
     scaling[:-1, -1] = -(blocks - 1) / (2 * blocks)
-    return _with_channels(small, array), scaling @ matrix
+    return small, scaling @ matrix
+
+
+def resized(array: np.ndarray, size_hw: Sequence[int], interpolation: int) -> np.ndarray:
+    """A picture (H, W, C) of any number of channels brought to another size by OpenCV, which takes four at a time."""
+    size = (int(size_hw[1]), int(size_hw[0]))
+    parts = [
+        cv2.resize(np.ascontiguousarray(array[..., first : first + 4]), size, interpolation=interpolation)
+        for first in range(0, array.shape[-1], 4)
+    ]
+    return np.concatenate([part.reshape(*size[::-1], -1) for part in parts], axis=-1)
 
 
 def _by_channels(array: np.ndarray, sample: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

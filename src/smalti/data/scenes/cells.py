@@ -134,7 +134,7 @@ def _glow(
 ) -> np.ndarray:
     """Light (H, W) float32 of the stain: every nucleus of its own brightness and grain, some of them blurred."""
     size_hw = labels.shape
-    brightness = np.concatenate([[0], np.clip(rng.lognormal(-0.35, 0.45, count), 0.16, 2.2)]).astype(
+    brightness = np.concatenate([[0], np.clip(rng.lognormal(-0.3, 0.33, count), 0.22, 2.0)]).astype(
         np.float32
     )
     dividing = rng.random(count + 1) < 0.04
@@ -148,7 +148,7 @@ def _glow(
     light *= 1 - 0.35 * np.clip((holes - 1.1) * 2, 0, 1) * (nearness > 0.25)  # nucleoli take no stain
     np.maximum(light, 0, out=light)
 
-    far = rng.random(count + 1) < 0.15  # out of focus; their light spreads, their outline stays what it is
+    far = rng.random(count + 1) < 0.1  # out of focus; their light spreads, their outline stays what it is
     sharp = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.7, 1.1))
     if far[1:].any() and count:
         blurred = cv2.GaussianBlur(light * far[labels], (0, 0), radius_px * 0.16)

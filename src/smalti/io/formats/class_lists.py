@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -158,8 +159,9 @@ def class_list(tree: Tree, option: ClassOption) -> ClassList | None:
     Raises ``ReadError`` for a file that is none, ``InputError`` for anything else.
     """
     if option is None:
+        beside = list(takewhile(lambda path: "/" not in path, tree.paths))  # files come before folders
         found = next(
-            ((path, parse) for wanted, parse in _FILES for path in tree.paths if _is_list(path, wanted)), None
+            ((path, parse) for wanted, parse in _FILES for path in beside if _is_list(path, wanted)), None
         )
         return None if found is None else _from_file(tree.file(found[0]), found[1])
     if not isinstance(option, str):
@@ -306,8 +308,7 @@ def _entry(name: str, value: int | None, color: Color | None, thing: bool = True
 
 
 def _is_list(path: str, wanted: str) -> bool:
-    lower = path.lower()
-    return lower.endswith(wanted) and "/" not in path if wanted.startswith(".") else lower == wanted
+    return path.lower().endswith(wanted) if wanted.startswith(".") else path.lower() == wanted
 
 
 def _from_file(path: Path, parse: Callable[[Path], ClassList]) -> ClassList:

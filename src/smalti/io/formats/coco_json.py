@@ -1,4 +1,4 @@
-"""The tables of COCO's JSON files that instances and panoptic segments share: images, categories and licences.
+"""What COCO's JSON files of instances and of panoptic segments share: images, categories, licences, places of files.
 
 Keys that COCO does not know are kept by its tools, so what they cannot say lies under ``smalti`` in the record of an
 image: ``group``, ``metadata``, ``provenance``, ``annotated`` (false), ``image`` (false where there is none), ``void`` (a
@@ -8,7 +8,6 @@ run-length encoding), and the geometry of the truth (``spacing``, ``unit``, ``af
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections import Counter
@@ -22,11 +21,9 @@ from ...classes import OBJECT, Class, ClassSet, segment_colors
 from ...errors import InputError, ReadError
 from ...geometry import UNKNOWN, Geometry
 from ...provenance import Provenance
-from ...sample import Sample
 from ..source import MAX_PIXELS
-from ..writing import replacing
 from .class_lists import parse_color
-from .coco_annotations import Size, categories_of
+from .coco_annotations import Size
 from .documents import read_json
 from .format import Problem
 from .images import PICTURES
@@ -328,7 +325,7 @@ def sample_names(pictures: Sequence[tuple[CocoFile, Picture]], problems: list[Pr
     Where two would have one name, both get their path below the folder, then the suffix as well.
     """
     names = [
-        posixpath.splitext(picture.file_name)[0] if picture.path else picture.file_name
+        picture.file_name if picture.extra.get("image") is False else posixpath.splitext(picture.file_name)[0]
         for _, picture in pictures
     ]
     owners: dict[str, str] = {}
@@ -473,128 +470,3 @@ def provenance_of(record: Mapping[str, Any], licences: Mapping[Any, str]) -> Pro
     licence = licences.get(key, "") if isinstance(key, int | str) else ""
     date = re.sub(r"^(\d{4}-\d\d-\d\d) (\d\d:\d\d)", r"\1T\2", text("date_captured"))
     return Provenance(text("flickr_url", "coco_url"), licence, text("author", "photographer"), date)
-
-
-class Licences:
-    """The table of licences of a file that is written."""
-
-    def __init__(self) -> None:
-        self._ids: dict[str, int] = {}
-
-    def id_of(self, licence: str) -> int:
-        """The number of a licence in the table."""
-        return self._ids.setdefault(licence, len(self._ids) + 1)
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """The table, with addresses for the licences of Creative Commons."""
-        return [{"id": key, "name": name, "url": _licence_url(name)} for name, key in self._ids.items()]
-
-
-def _licence_url(name: str) -> str:
-    if short := re.fullmatch(r"CC-([A-Z\-]+)-(\d\.\d)", name):
-        return f"https://creativecommons.org/licenses/{short[1].lower()}/{short[2]}/"
-    if name == "CC0-1.0":
-        return "https://creativecommons.org/publicdomain/zero/1.0/"
-    return name if name.startswith(("http://", "https://")) else ""
-
-
-# Writing
-
-
-class Writer:
-    """One JSON file for each split, filled image by image."""
-
-    def __init__(self, folder: Path, kind: str, classes: ClassSet) -> None:
-        self._folder = folder
-        self._kind = kind
-        self._classes = classes
-        self._splits: dict[str | None, SplitFile] = {}
-
-    def split(self, name: str | None) -> SplitFile:
-        """The file of a split, made when first asked for."""
-        if name not in self._splits:
-            safe = "" if name is None else re.sub(r"[^\w\-]+", "_", name)
-            others = {each.token.lower() for each in self._splits.values()}
-            token = safe if name is None or safe else "split"
-            while token.lower() in others:
-                token += "_"
-            self._splits[name] = SplitFile(name, token, f"{self._kind}_{token}" if token else self._kind)
-        return self._splits[name]
-
-    def close(self) -> None:
-        """Write all files. Where no image was written there is one without any."""
-        for part in self._splits.values() or [self.split(None)]:
-            content = {
-                "info": {"description": "written by smalti"}
-                | ({} if part.name is None else {"split": part.name}),
-                "licenses": part.licences.to_json(),
-                "images": part.images,
-                "annotations": part.finished(),
-                "categories": categories_of(self._classes),
-            }
-            with replacing(self._folder / "annotations" / f"{part.stem}.json") as partial:
-                partial.write_text(
-                    json.dumps(content, separators=(",", ":"), ensure_ascii=False), encoding="utf-8"
-                )
-
-
-class SplitFile:
-    """What one JSON file is to hold."""
-
-    def __init__(self, name: str | None, token: str, stem: str) -> None:
-        self.name = name
-        self.token = token
-        self.stem = stem
-        self.images_folder = token or "images"
-        self.licences = Licences()
-        self.images: list[dict[str, Any]] = []
-        self.annotations: list[dict[str, Any]] = []
-
-    def add(self, sample: Sample, file_name: str | None, size: Size, extra: Mapping[str, Any]) -> int:
-        """Add the record of an image and give its number."""
-        number = len(self.images) + 1
-        record: dict[str, Any] = {
-            "id": number,
-            "file_name": inside(sample.name) if file_name is None else file_name,
-            "height": size[0],
-            "width": size[1],
-        }
-        origin = sample.provenance
-        record |= {"license": self.licences.id_of(origin.licence)} if origin.licence else {}
-        if origin.source:
-            record["flickr_url" if "flickr" in origin.source else "coco_url"] = origin.source
-        record |= {"date_captured": origin.date} if origin.date else {}
-        record |= {"author": origin.author} if origin.author else {}
-        more: dict[str, Any] = dict(extra)
-        listed = CocoFile("", {"licenses": self.licences.to_json()})
-        if provenance_of(record, licences_of(listed)) != origin:
-            more["provenance"] = origin.to_json()
-        more |= {"group": sample.group} if sample.group else {}
-        more |= {"metadata": dict(sample.metadata)} if sample.metadata else {}
-        more |= {"image": False} if file_name is None else {}
-        self.images.append(record | ({EXTRA: more} if more else {}))
-        return number
-
-    def finished(self) -> list[dict[str, Any]]:
-        """The annotations, once images have the ids that their names are: COCO's custom, 139 of 000000000139.jpg."""
-        stems = [posixpath.splitext(record["file_name"])[0] for record in self.images]
-        if all(stem.isascii() and stem.isdecimal() and len(stem) <= 15 for stem in stems):
-            ids = [int(stem) for stem in stems]
-            if len(set(ids)) == len(ids):
-                for record, key in zip(self.images, ids, strict=True):
-                    record["id"] = key
-                for annotation in self.annotations:
-                    annotation["image_id"] = ids[annotation["image_id"] - 1]
-        return self.annotations
-
-
-def geometry_extra(geometry: Geometry) -> dict[str, Any]:
-    """The extras of an image that ``geometry_of`` reads."""
-    extra: dict[str, Any] = {}
-    if geometry.spacing is not None:
-        extra |= {"spacing": list(geometry.spacing), "unit": geometry.unit}
-    if geometry.affine is not None:
-        extra["affine"] = geometry.affine.tolist()
-    if geometry.crs is not None:
-        extra["crs"] = geometry.crs
-    return extra

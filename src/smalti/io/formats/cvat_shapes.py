@@ -51,6 +51,8 @@ class Drawn:
     def runs(self, shape: Shape) -> Runs:
         """Its pixels in an image of ``shape``, cut off outside."""
         if self.kind == "polygon":
+            if len(self.numbers) < 3:  # between two keyframes an outline may shrink to nothing
+                return crop_runs(np.zeros((0, 0), bool), 0, 0, shape)
             return polygon_runs([self.numbers], shape)
         if self.kind == "box":
             left, top, right, bottom = self.numbers.tolist()

@@ -33,7 +33,7 @@ class Track:
 
     def at(self, frame: int) -> Drawn | None:
         """Its shape in a frame; None before its first and while it is out of sight."""
-        index = bisect_right([each.frame for each in self.keyframes], frame) - 1
+        index = bisect_right(self.keyframes, frame, key=lambda each: each.frame) - 1
         if index < 0 or self.keyframes[index].outside:
             return None
         left = self.keyframes[index]

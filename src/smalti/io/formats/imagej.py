@@ -155,9 +155,10 @@ class ImageJRoi(AnnotationFormat):
                 roi = decode_roi(content)
                 if roi.kind not in AREAS:
                     raise InputError(f"a region of the kind {roi.kind} covers no pixels; it is left out")
-                if sum(number > 1 for number in roi.position[:3]) > 1:
+                if min(roi.position[1:3]) > 1:
                     raise InputError(
-                        f"it lies in channel, slice, frame {roi.position[:3]}, wanted one stack; split the hyperstack"
+                        f"it lies in slice {roi.position[1]} of frame {roi.position[2]}, wanted one stack; "
+                        "split the hyperstack"
                     )
                 if "score" in roi.properties:
                     _score(roi)
@@ -308,12 +309,12 @@ def _placed(region: _Region, shape: tuple[int, ...]) -> Runs:
     """The pixels of a region, in a volume those of its slice, or of every slice where it names none."""
     size: Shape = shape[-2], shape[-1]
     runs = region.roi.runs(size)
-    position = max(*region.roi.position[:3], 0) or region.roi.position[3]
+    channel, z, t, plain = region.roi.position
+    position = max(z, t) or (plain if channel <= 0 else 0)
     depth = shape[0] if len(shape) == 3 else 1
     if position < 0 or position > depth:
-        raise ReadError(
-            f"{region.file}{region.record and ', '}{region.record}: it lies in slice {position}, the image has {depth}"
-        )
+        where = f"{region.file}, {region.record}" if region.record else str(region.file)
+        raise ReadError(f"{where}: it lies in slice {position}, the image has {depth}")
     if len(shape) == 2:
         return runs
     slices = range(depth) if position == 0 else range(position - 1, position)

@@ -1,7 +1,7 @@
 """Which files of a folder hold the ImageJ regions of which image, and what is in them.
 
-The regions of ``cells.tif`` are in ``cells.zip``, ``cells.roi``, ``cells_rois.zip``, ``RoiSet_cells.zip`` or in a folder
-called so, beside the image or one folder below or elsewhere, if only one image is called so; those in ``RoiSet.zip``
+The regions of ``cells.tif`` are in ``cells.zip``, ``cells.roi``, ``cells_rois.zip``, ``RoiSet_cells.zip`` or in a
+folder called so, beside the image or one folder below or elsewhere, if only one image is called so; those in ``RoiSet.zip``
 belong to the one image beside it.
 """
 

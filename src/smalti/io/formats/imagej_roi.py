@@ -288,7 +288,7 @@ def _turned_xy(x0: float, y0: float, x1: float, y1: float, width: float) -> np.n
 
 
 def _whole_box(x: float, y: float, width: float, height: float) -> tuple[float, float, float, float]:
-    left, top = math.floor(x), math.floor(y)
+    left, top = math.trunc(x), math.trunc(y)  # as Java casts
     return left, top, left + math.ceil(width), top + math.ceil(height)
 
 

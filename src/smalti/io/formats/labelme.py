@@ -4,6 +4,9 @@ The fields are those of LabelMe 5 (https://github.com/wkentaro/labelme, ``labelm
 x, y with (0, 0) at the corner of the first pixel; a ``mask`` is a PNG in base64 whose first pixel lies at its first
 point; shapes of one label and ``group_id`` are pieces of one object; the label ``__ignore__`` is no label at all. Keys
 that LabelMe does not know it keeps when it saves, so score, attributes, split and origin survive an edit.
+
+A polygon has the pixels whose centre is inside, so a mask outlined along its pixels' edges comes back as it was.
+(LabelMe's own export draws with Pillow, which takes the pixels that the outline touches, too.)
 """
 
 from __future__ import annotations

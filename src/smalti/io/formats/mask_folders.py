@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import Field
 
 from ...classes import ClassSet
 from ...errors import InputError, ReadError
 from ...image import Image
-from ...sample import Sample
+from ...sample import Sample, SampleList
 from ...segmentation import Segmentation
 from .. import read
 from .class_lists import ClassList, class_list
@@ -97,7 +98,13 @@ class MaskFolder(AnnotationFormat):
         load_image: Callable[[Path], Image] = read,
     ) -> Annotations:
         """The samples of the pairs, whose truths ``load(path of the mask)`` reads; it must be picklable."""
-        return Annotations(list(_samples(tree, pairing.pairs, load, load_image)), classes, pairing.problems)
+        pairs, above = pairing.pairs, os.path.join(tree.root, "")  # noqa: PTH118  # Path drops the separator
+        samples = SampleList(
+            [pair.name for pair in pairs],
+            [None if pair.image is None else above + pair.image for pair in pairs],
+            _Maker(tree.root, pairs, load, load_image).sample,
+        )
+        return Annotations(samples, classes, pairing.problems)
 
     def write_folder(
         self,
@@ -152,37 +159,30 @@ def _is(found: Look | None, kind: Kind) -> bool:
     return found is not None and found.kind == kind
 
 
-def _samples(
-    tree: Tree,
-    pairs: Sequence[Pair],
-    load: Callable[[Path], tuple[Segmentation, ...]],
-    load_image: Callable[[Path], Image],
-) -> Iterator[Sample]:
-    folders: dict[str, Path] = {}
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the sample of each pair."""
 
-    def path_of(name: str) -> Path:
-        folder, _, file = name.rpartition("/")
-        if folder not in folders:
-            folders[folder] = tree.root / folder
-        return folders[folder] / file
+    root: Path
+    pairs: Sequence[Pair]
+    load: Callable[[Path], tuple[Segmentation, ...]]
+    load_image: Callable[[Path], Image]
 
-    for pair in pairs:
-        image = None if pair.image is None else path_of(pair.image)
-        mask = None if pair.mask is None else path_of(pair.mask)
-        yield Sample(
+    def sample(self, index: int) -> Sample:
+        """The sample of pair ``index``."""
+        pair = self.pairs[index]
+        image = None if pair.image is None else self.root / pair.image
+        mask = None if pair.mask is None else self.root / pair.mask
+        return Sample(
             pair.name,
-            None if image is None else partial(load_image, image),
-            None if mask is None else partial(load, mask),
+            None if image is None else partial(self.load_image, image),
+            None if mask is None else partial(self.load, mask),
             image,
             () if mask is None else (mask,),
             pair.split,
             pair.group,
-            **_fields(pair),
+            **(pair.fields or {}),
         )
-
-
-def _fields(pair: Pair) -> dict[str, Any]:
-    return {} if pair.fields is None else dict(pair.fields)
 
 
 def _place(sample: Sample, taken: set[str]) -> str:

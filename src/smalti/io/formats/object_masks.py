@@ -31,7 +31,7 @@ from .color_masks import middle, read_grey
 from .format import Annotations, Problem, Recognised
 from .mask_folders import MaskFolder
 from .numbering import complete, own_list, write_mask
-from .pairing import Pair, Pairing
+from .pairing import Pair, Pairing, find_pairs
 from .roles import MASK_WORDS, Files, Folder, by_role, describe, pictures
 from .sample_lists import read_samples
 from .segment_lists import SUFFIX, read_segments, write_segments
@@ -68,6 +68,9 @@ class ObjectMasks(MaskFolder):
         if any(path.endswith(f"/{LIST}") for path in tree.paths):
             return Recognised(0.95, f"masks have {LIST} beside them")
         try:
+            pairing = find_pairs(tree, self.images, self.masks)
+            if pairing.masks and not pairing.problems:
+                return None  # every image has one mask
             found = list(_found(tree, self.images, self.masks))
         except InputError:
             return None

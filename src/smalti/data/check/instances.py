@@ -1,0 +1,170 @@
+"""Annotations that hold nothing, the same object twice, or objects on top of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...classes import ClassSet
+from ...overlaps import overlap
+from ...segmentation import Segmentation
+from .finding import Finding
+
+if TYPE_CHECKING:
+    from .examine import Examined, Named
+
+SAME_IOU = 0.8
+"""Two segments of one class with a higher IoU are one object."""
+OVERLAP_SHARE = 0.05
+"""Segments that share less of the smaller one than this touch, and do not overlap."""
+OVERLAP_PX = 5
+USUAL_SHARE = 0.25
+"""Where more than this share of the annotations have overlaps, the set is meant to have them."""
+EMPTY_SHARE = 0.2
+"""Where more than this share of the annotations are empty, the set is meant to have them (good parts, clear skies)."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of segments (P,) that share pixels: numbers, IoU, share of the smaller one, and whether of one class."""
+
+    one: np.ndarray
+    other: np.ndarray
+    pixels: np.ndarray
+    iou: np.ndarray
+    share: np.ndarray
+    same_class: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.one)
+
+    def take(self, chosen: np.ndarray) -> Pairs:
+        """Some of the pairs."""
+        return Pairs(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+
+
+def overlapping_pairs(truth: Segmentation) -> Pairs:
+    """Pairs of segments that share more than ``OVERLAP_SHARE`` of the smaller; crowds are meant to overlap."""
+    if not truth.overlapping:
+        none = np.zeros(0, np.int64)
+        return Pairs(none, none, none, none.astype(float), none.astype(float), none.astype(bool))
+    table = overlap(truth, truth)
+    areas = np.minimum(truth.areas_px[table.truth - 1], truth.areas_px[table.predicted - 1])
+    share = table.pixels / np.maximum(areas, 1)
+    crowd = np.asarray(truth.attributes.get("crowd", np.zeros(len(truth), bool))).astype(bool)
+    wanted = (table.truth < table.predicted) & (share > OVERLAP_SHARE) & (table.pixels >= OVERLAP_PX)
+    wanted &= ~crowd[table.truth - 1] & ~crowd[table.predicted - 1]
+    same = truth.class_ids[table.truth - 1] == truth.class_ids[table.predicted - 1]
+    return Pairs(table.truth, table.predicted, table.pixels, table.iou, share, same).take(np.flatnonzero(wanted))
+
+
+def duplicated(pairs: Pairs) -> np.ndarray:
+    """Which pairs are one object annotated twice, (P,) bool."""
+    return pairs.same_class & (pairs.iou > SAME_IOU)
+
+
+class InstanceJudge:
+    """Empty annotations and overlaps where the set otherwise has none, and objects that are there twice."""
+
+    def __init__(self, classes: ClassSet) -> None:
+        self._classes = classes
+        self._annotations = 0
+        self._empty: list[tuple[Named, int]] = []
+        self._overlaps: list[tuple[Named, int, Pairs, np.ndarray]] = []
+        self._certain: list[Finding] = []
+
+    def add(self, sample: Examined) -> None:
+        """Take the segments of one sample."""
+        for truth in sample.truths:
+            self._annotations += 1
+            if not truth.areas_px.any() and truth.void_px < truth.size:
+                self._empty.append((sample.where, truth.number))
+            elif not truth.areas_px.all():
+                self._certain.append(_without_pixels(sample.where, truth.number, truth.areas_px))
+            twice = duplicated(truth.pairs)
+            if twice.any():
+                self._certain.append(
+                    _pairs_finding("duplicate-instance", sample.where, truth.number, truth.pairs.take(twice), truth.boxes)
+                )
+            if (~twice).any():
+                rest = truth.pairs.take(~twice)
+                self._overlaps.append((sample.where, truth.number, rest, truth.boxes))
+
+    def findings(self) -> Iterator[Finding]:
+        """What stands out."""
+        yield from self._certain
+        usual = len(self._empty) > 2 and len(self._empty) > EMPTY_SHARE * self._annotations
+        for sample, number in self._empty:
+            yield Finding.of(
+                "empty-truth",
+                f"The annotation of {sample.name} has no segment"
+                f"{f', as {len(self._empty) / self._annotations:.0%} of this set' if usual else ''}.",
+                samples=(sample.name,),
+                files=sample.files,
+                truth=number,
+                measured={"empty_share": len(self._empty) / self._annotations},
+                severity="info" if usual else "warning",
+            )
+        if len(self._overlaps) > 2 and len(self._overlaps) > USUAL_SHARE * self._annotations:
+            share = len(self._overlaps) / self._annotations
+            yield Finding.of(
+                "overlap",
+                f"{share:.0%} of the annotations have segments that overlap: the set seems to mean it, and they are not "
+                "listed one by one.",
+                severity="info",
+                measured={"share": share, "annotations": len(self._overlaps)},
+                certainty=0.5,
+            )
+            return
+        for sample, number, pairs, boxes in self._overlaps:
+            yield _pairs_finding("overlap", sample, number, pairs, boxes)
+
+
+def _without_pixels(sample: Named, number: int, areas_px: np.ndarray) -> Finding:
+    empty = np.flatnonzero(areas_px == 0) + 1
+    what = f"Segment {empty[0]}" if len(empty) == 1 else f"{len(empty)} segments"
+    return Finding.of(
+        "empty-segment",
+        f"{what} of {sample.name} {'has' if len(empty) == 1 else 'have'} no pixel.",
+        samples=(sample.name,),
+        files=sample.files,
+        truth=number,
+        segments=tuple(empty.tolist()),
+        fixable=True,
+    )
+
+
+def _pairs_finding(code: str, sample: Named, number: int, pairs: Pairs, boxes: np.ndarray) -> Finding:
+    worst = int(np.argmax(pairs.share))
+    one, other = int(pairs.one[worst]), int(pairs.other[worst])
+    more = f", and {len(pairs) - 1} more pairs" if len(pairs) > 1 else ""
+    if code == "duplicate-instance":
+        message = f"Segments {one} and {other} of {sample.name} are one object (IoU {pairs.iou[worst]:.2f}){more}."
+    else:
+        kind = "" if pairs.same_class[worst] else " of different classes"
+        message = (
+            f"Segments {one} and {other}{kind} of {sample.name} share {pairs.pixels[worst]} pixels, "
+            f"{pairs.share[worst]:.0%} of the smaller{more}."
+        )
+    ndim = boxes.shape[1] // 2
+    both = boxes[[one - 1, other - 1]]
+    return Finding.of(
+        code,
+        message,
+        samples=(sample.name,),
+        files=sample.files,
+        truth=number,
+        segments=tuple(np.unique(np.stack([pairs.one, pairs.other])).tolist()),
+        box=tuple(both[:, :ndim].min(axis=0).tolist() + both[:, ndim:].max(axis=0).tolist()),
+        measured={
+            "pairs": len(pairs),
+            "iou": float(pairs.iou[worst]),
+            "pixels": int(pairs.pixels[worst]),
+            "share": float(pairs.share[worst]),
+        },
+        certainty=0.99 if code == "duplicate-instance" else 0.8,
+        fixable=code == "duplicate-instance",
+    )

@@ -1,0 +1,317 @@
+"""Segments that are in pieces, full of holes, or hardly there: stray pixels, islands, slips of the mouse."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...classes import ClassSet
+from ...segmentation import Segmentation
+from .finding import Finding
+from .usual import Usual, certainty
+
+if TYPE_CHECKING:
+    from .examine import Examined, Named
+
+FAR_PX = 3.0
+"""Pieces nearer to the main piece than this are ragged edges, not strays."""
+CRUMB_SHARE = 0.02
+"""A crumb has at most this share of the main piece's pixels ..."""
+CRUMB_OF_IMAGE = 2e-4
+"""... and of the image's, or ``CRUMB_PX`` where that is more."""
+CRUMB_PX = 6
+ISLAND_SHARE = 0.1
+"""An island has at most this share of the pixels of the segment around it."""
+USUAL_SHARE = 0.25
+"""What more than this share of the segments of a class have is how that class looks."""
+SMALLEST_KEPT = 8
+"""Small segments of one image that are remembered."""
+
+
+@dataclass(frozen=True)
+class Spots:
+    """Small places in an annotation: the segment (P,) each belongs to, its pixels, a measure of it, and its box."""
+
+    segment: np.ndarray
+    area: np.ndarray
+    measure: np.ndarray
+    box: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.segment)
+
+
+def _spots(rows: list[tuple[int, int, float, tuple[int, ...]]], ndim: int) -> Spots:
+    return Spots(
+        np.array([row[0] for row in rows], np.int64),
+        np.array([row[1] for row in rows], np.int64),
+        np.array([row[2] for row in rows], np.float64),
+        np.array([row[3] for row in rows], np.int64).reshape(-1, 2 * ndim),
+    )
+
+
+def components(mask_or_labels: np.ndarray, connectivity: int) -> tuple[np.ndarray, int]:
+    """Connected pieces of a mask, or of equal labels, numbered from 1; 0 stays 0. Gives them and how many."""
+    if mask_or_labels.dtype == bool and mask_or_labels.ndim == 2:
+        import cv2
+
+        count, found = cv2.connectedComponents(
+            mask_or_labels.view(np.uint8), connectivity=4 if connectivity == 1 else 8
+        )
+        return found, count - 1
+    from skimage.measure import label
+
+    found, count = label(mask_or_labels, background=0, connectivity=connectivity, return_num=True)
+    return found, count
+
+
+def crumbs(truth: Segmentation, layers: list[np.ndarray]) -> tuple[Spots, list[tuple[int, tuple[np.ndarray, ...]]]]:
+    """Pieces of segments that are tiny and lie apart from the rest of them.
+
+    ``measure`` is the distance to the main piece in pixels. Also gives, for each, its segment and its pixels.
+    """
+    rows: list[tuple[int, int, float, tuple[int, ...]]] = []
+    pixels: list[tuple[int, tuple[np.ndarray, ...]]] = []
+    for layer in layers:
+        found, count = components(layer, truth.ndim)
+        present = np.unique(layer)
+        if count == np.count_nonzero(present):
+            continue
+        areas = np.bincount(found.reshape(-1), minlength=count + 1)
+        owner = np.zeros(count + 1, np.int64)
+        owner[found.reshape(-1)] = layer.reshape(-1)
+        main = np.zeros(len(truth) + 1, np.int64)
+        order = np.argsort(areas[1:], kind="stable") + 1
+        main[owner[order]] = order  # the largest piece of a segment is written last
+        limit = np.maximum(
+            CRUMB_PX, np.minimum(CRUMB_SHARE * areas[main[owner]], CRUMB_OF_IMAGE * layer.size)
+        )
+        small = (areas <= limit) & (areas * 4 <= areas[main[owner]]) & (np.arange(count + 1) != main[owner])
+        small[0] = False
+        if small.any():
+            _add_crumbs(found, small, owner, main, areas, rows, pixels)
+    return _spots(rows, truth.ndim), pixels
+
+
+def _add_crumbs(
+    found: np.ndarray,
+    small: np.ndarray,
+    owner: np.ndarray,
+    main: np.ndarray,
+    areas: np.ndarray,
+    rows: list[tuple[int, int, float, tuple[int, ...]]],
+    pixels: list[tuple[int, tuple[np.ndarray, ...]]],
+) -> None:
+    from scipy.spatial import cKDTree
+
+    at = np.nonzero(small[found])
+    piece = found[at]
+    order = np.argsort(piece, kind="stable")
+    at = tuple(axis[order] for axis in at)
+    numbers, first = np.unique(piece[order], return_index=True)
+    bounds = np.append(first, len(piece))
+    trees: dict[int, cKDTree] = {}
+    for number, low, high in zip(numbers.tolist(), bounds[:-1], bounds[1:], strict=True):
+        k = int(owner[number])
+        if k not in trees:
+            trees[k] = cKDTree(_rim(found == main[k]))
+        place = tuple(axis[low:high] for axis in at)
+        distance = float(trees[k].query(np.stack(place, axis=1))[0].min())
+        if distance >= FAR_PX:
+            box = tuple(int(axis.min()) for axis in place) + tuple(int(axis.max()) + 1 for axis in place)
+            rows.append((k, int(areas[number]), distance, box))
+            pixels.append((k, place))
+
+
+def _rim(mask: np.ndarray) -> np.ndarray:
+    """Pixels (P, ndim) of a mask that have a neighbour outside it or lie on the image's border."""
+    inner = mask.copy()
+    for axis in range(mask.ndim):
+        ahead = [slice(None)] * mask.ndim
+        behind = [slice(None)] * mask.ndim
+        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+        inner[tuple(ahead)] &= mask[tuple(behind)]
+        inner[tuple(behind)] &= mask[tuple(ahead)]
+    return np.argwhere(mask & ~inner)
+
+
+def islands(truth: Segmentation, labels: np.ndarray) -> tuple[Spots, list[tuple[int, tuple[np.ndarray, ...]]]]:
+    """Small compact places without a label, or void, that one segment encloses.
+
+    ``labels`` is the truth as a label map. ``measure`` is the share of the segment's pixels. Also gives, for each, the
+    segment around it and its pixels.
+    """
+    found, count = components(labels == 0, 1)
+    if count == 0:
+        return _spots([], truth.ndim), []
+    flat = found.reshape(-1)
+    areas = np.bincount(flat, minlength=count + 1)
+    around = _enclosing(found, labels, count)
+    share = areas / np.maximum(np.append(0, truth.areas_px)[around], 1)
+    wanted = np.flatnonzero((around > 0) & (share <= ISLAND_SHARE))
+    if not len(wanted):
+        return _spots([], truth.ndim), []
+    at = np.nonzero(np.isin(found, wanted))
+    order = np.argsort(found[at], kind="stable")
+    at = tuple(axis[order] for axis in at)
+    bounds = np.append(0, np.cumsum(areas[wanted]))
+    rows, pixels = [], []
+    for number, low, high in zip(wanted.tolist(), bounds[:-1], bounds[1:], strict=True):
+        place = tuple(axis[low:high] for axis in at)
+        box = tuple(int(axis.min()) for axis in place) + tuple(int(axis.max()) + 1 for axis in place)
+        sides = np.array(box[truth.ndim :]) - np.array(box[: truth.ndim])
+        if areas[number] >= 0.4 * np.prod(sides) and sides.max() <= 4 * sides.min():
+            rows.append((int(around[number]), int(areas[number]), float(share[number]), box))
+            pixels.append((int(around[number]), place))
+    return _spots(rows, truth.ndim), pixels
+
+
+def _enclosing(found: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """For each unlabelled piece the one segment all around it; 0 where there are several or the image ends."""
+    lowest = np.full(count + 1, np.iinfo(np.int64).max)
+    highest = np.zeros(count + 1, np.int64)
+    for axis in range(labels.ndim):
+        one, other = [slice(None)] * labels.ndim, [slice(None)] * labels.ndim
+        one[axis], other[axis] = slice(1, None), slice(None, -1)
+        for here, there in ((tuple(one), tuple(other)), (tuple(other), tuple(one))):
+            met = (found[here] > 0) & (labels[there] > 0)
+            pieces, segments = found[here][met], labels[there][met]
+            np.minimum.at(lowest, pieces, segments)
+            np.maximum.at(highest, pieces, segments)
+        for end in (0, -1):
+            lowest[np.unique(np.take(found, end, axis))] = 0
+    around = np.where(lowest == highest, highest, 0)
+    around[0] = 0
+    return around
+
+
+def smallest(truth: Segmentation) -> Spots:
+    """The smallest segments of things that lie inside the image; ``measure`` is their class id."""
+    height_width = np.array(truth.shape)
+    low, high = np.split(truth.boxes, 2, axis=1)
+    inside = ((low > 0) & (high < height_width)).all(axis=1)
+    things = np.array([truth.classes.of(each).thing for each in truth.class_ids], bool)
+    limit = max(50, 1e-3 * np.prod(height_width))
+    wanted = np.flatnonzero(inside & things & (truth.areas_px > 0) & (truth.areas_px <= limit))
+    wanted = wanted[np.argsort(truth.areas_px[wanted], kind="stable")][:SMALLEST_KEPT]
+    return Spots(wanted + 1, truth.areas_px[wanted], truth.class_ids[wanted].astype(float), truth.boxes[wanted])
+
+
+class PieceJudge:
+    """Stray pixels and islands where they are rare, and segments far below the size of their class."""
+
+    def __init__(self, classes: ClassSet) -> None:
+        self._classes = classes
+        self._areas: dict[int, Usual] = defaultdict(Usual)
+        self._segments: dict[int, int] = defaultdict(int)
+        self._having: dict[tuple[str, int], int] = defaultdict(int)
+        self._found: list[tuple[str, Named, int, Spots, np.ndarray]] = []
+        self._small: list[tuple[Named, int, Spots]] = []
+
+    def add(self, sample: Examined) -> None:
+        """Take the pieces of one sample."""
+        for truth in sample.truths:
+            for class_id in np.unique(truth.class_ids).tolist():
+                of_class = truth.class_ids == class_id
+                self._segments[class_id] += int(of_class.sum())
+                self._areas[class_id].add(np.log(np.maximum(truth.areas_px[of_class], 1)))
+            for code, spots in (("stray-pixels", truth.crumbs), ("island", truth.islands)):
+                if len(spots):
+                    classes = truth.class_ids[spots.segment - 1]
+                    for segment in np.unique(spots.segment):
+                        self._having[code, int(truth.class_ids[segment - 1])] += 1
+                    self._found.append((code, sample.where, truth.number, spots, classes))
+            if len(truth.smallest):
+                self._small.append((sample.where, truth.number, truth.smallest))
+
+    def findings(self) -> Iterator[Finding]:
+        """What stands out."""
+        usual: dict[tuple[str, int], int] = {}
+        for code, sample, number, spots, classes in self._found:
+            rare = np.array([self._rare(code, each) for each in classes.tolist()], bool)
+            for class_id in np.unique(classes[~rare]).tolist():
+                usual[code, class_id] = usual.get((code, class_id), 0) + 1
+            if rare.any():
+                yield _spots_finding(code, sample, number, spots, np.flatnonzero(rare))
+        for (code, class_id), count in usual.items():
+            what = "scattered crumbs" if code == "stray-pixels" else "unlabelled islands"
+            share = self._having[code, class_id] / self._segments[class_id]
+            yield Finding.of(
+                code,
+                f"{share:.0%} of the segments of {self._classes.of(class_id).name} have {what}, in {count} annotations: they seem to be "
+                "how this class looks, or how all of it was drawn, and are not listed one by one.",
+                severity="info",
+                measured={"class": self._classes.of(class_id).name, "share": share, "annotations": count},
+                certainty=0.5,
+            )
+        for sample, number, spots in self._small:
+            yield from self._tiny(sample, number, spots)
+
+    def _rare(self, code: str, class_id: int) -> bool:
+        having = self._having[code, class_id]
+        return having <= 2 or having <= USUAL_SHARE * self._segments[class_id]
+
+    def _tiny(self, sample: Named, number: int, spots: Spots) -> Iterator[Finding]:
+        scores = np.zeros(len(spots))
+        for index, class_id in enumerate(spots.measure.astype(int).tolist()):
+            areas = self._areas[class_id]
+            if len(areas) >= 20:
+                below = areas.median - np.log(spots.area[index])
+                tiny = below > max(np.log(20), 3.5 * areas.spread) and areas.share_below(
+                    np.log(spots.area[index] + 0.5)
+                ) <= 0.03
+                scores[index] = below if tiny else 0
+        tiny = np.flatnonzero(scores)
+        if not len(tiny):
+            return
+        areas = self._areas[int(spots.measure[tiny[0]])]
+        least = spots.area[tiny]
+        many = f"{len(tiny)} segments" if len(tiny) > 1 else f"Segment {spots.segment[tiny[0]]}"
+        sizes = f"{least.min()} to {least.max()}" if least.min() < least.max() else f"{least.min()}"
+        yield Finding.of(
+            "tiny-segment",
+            f"{many} in {sample.name} {'have' if len(tiny) > 1 else 'has'} {sizes} pixels; half of the class have "
+            f"{np.exp(areas.median):.0f} or more.",
+            samples=(sample.name,),
+            files=sample.files,
+            truth=number,
+            segments=tuple(spots.segment[tiny].tolist()),
+            box=tuple(spots.box[tiny[0]].tolist()),
+            measured={"pixels": int(least.min()), "usual_pixels": float(np.exp(areas.median))},
+            certainty=certainty(float(scores[tiny].max()), np.log(20), np.log(200)),
+        )
+
+
+def _spots_finding(
+    code: str, sample: Named, number: int, spots: Spots, chosen: np.ndarray
+) -> Finding:
+    segments = sorted(set(spots.segment[chosen].tolist()))
+    pixels = int(spots.area[chosen].sum())
+    largest = chosen[np.argmax(spots.area[chosen])]
+    numbers = f"segment {segments[0]}" if len(segments) == 1 else f"{len(segments)} segments"
+    places = "one place" if len(chosen) == 1 else f"{len(chosen)} places"
+    if code == "stray-pixels":
+        message = (
+            f"{pixels} pixels of {numbers} in {sample.name} lie by themselves in {places}, "
+            f"up to {spots.measure[chosen].max():.0f} pixels from the rest."
+        )
+        measured = {"pixels": pixels, "places": len(chosen), "distance_px": float(spots.measure[chosen].max())}
+    else:
+        message = f"{pixels} pixels without a label lie inside {numbers} in {sample.name}, in {places}."
+        measured = {"pixels": pixels, "places": len(chosen), "share": float(spots.measure[chosen].max())}
+    return Finding.of(
+        code,
+        message,
+        samples=(sample.name,),
+        files=sample.files,
+        truth=number,
+        segments=tuple(segments),
+        box=tuple(spots.box[largest].tolist()),
+        measured=measured,
+        certainty=0.9,
+        fixable=True,
+    )
