@@ -12,15 +12,16 @@ from smalti.io.draw import overlay, side_by_side
 
 pictures, captions = [], []
 for kind in SCENES:
-    sample = make_scene(kind, index=12, seed=0)
+    sample = make_scene(kind, index=32, seed=0)
     image, truth = sample.image, sample.truth
     z = None if image.ndim == 2 else image.shape[0] // 2
     plain = image if z is None else smalti.Image(image.pixels[z], image.channels)
     pictures += [to_display(plain), overlay(image, truth, zoom=1, ids=False, legend=False, z=z)]
     captions += [kind, f"its {len(truth)} segments"]
-smalti.write_image("scenes.png", smalti.Image(side_by_side(pictures, captions, height_px=200, columns=4)))
+smalti.write_image("scenes.png", smalti.Image(side_by_side(pictures, captions, height_px=180, columns=4)))
 
+method = smalti.make_segmenter("pipeline", before=["gaussian"], method="otsu", after=["split-touching"])
 for sample in scenes("cells", 3, task="instance"):
-    found = smalti.predict(sample.image, "watershed", min_area_px=30)
+    found = method.predict(sample.image)
     matches = smalti.overlap(sample.truth, found).match(min_iou=0.5)
     print(f"{sample.name}: {len(matches.iou)} of {len(sample.truth)} nuclei found at IoU > 0.5")

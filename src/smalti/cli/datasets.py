@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .terminal import AsJson, print_parameters, print_table, table_of
+from .terminal import AsJson, downloading, print_parameters, print_rows, print_table, table_of
 
 if TYPE_CHECKING:
     from ..service.datasets import Opening
@@ -23,7 +23,6 @@ class Task(StrEnum):
     panoptic = "panoptic"
     semantic = "semantic"
     instance = "instance"
-
 
 
 Source = Annotated[
@@ -173,3 +172,126 @@ def scenes_command(
     if report:
         typer.echo("\n".join(report.lines()))
     typer.echo(f"{n} {kind} scenes written: {out}")
+
+
+@commands.command("split")
+def split_command(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="JSON file to write: which sample belongs where, and why.")],
+    shares: Annotated[
+        str | None,
+        typer.Option(help="Names and shares of the splits; train=0.7,val=0.15,test=0.15 by default."),
+    ] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Instead: this many folds.")] = None,
+    by: Annotated[
+        str, typer.Option(help="What stays together: group, a column of metadata such as site, or none.")
+    ] = "group",
+    seed: Annotated[int, typer.Option(help="Another seed, another draw.")] = 0,
+    format: Format = None,
+    options: Options = None,
+    skip_faulty: SkipFaulty = False,
+) -> None:
+    """Split a dataset by groups, classes spread evenly, and write it down."""
+    from ..service.datasets import open_dataset, parse_shares, split_dataset
+
+    dataset = open_dataset(source, _opening(format, options, skip_faulty))
+    parts = None if shares is None else parse_shares(shares)
+    print_rows(split_dataset(dataset, parts, folds, seed, None if by == "none" else by, out))
+    typer.echo(f"\nwritten: {out}; use it with --splits")
+
+
+@commands.command("agreement")
+def agreement_command(
+    source: Source,
+    tolerance: Annotated[
+        str, typer.Option(help="How far outlines may differ: pixels, or a length as 1.5um.")
+    ] = "2",
+    worst: Annotated[
+        int, typer.Option(min=1, help="How many of the images disagreed on most are listed.")
+    ] = 10,
+    format: Format = None,
+    options: Options = None,
+    skip_faulty: SkipFaulty = False,
+    splits: Splits = None,
+    split: Split = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how far the annotators of a dataset agree, and on which images least."""
+    from ..service.catalogue import json_rows
+    from ..service.datasets import open_dataset
+
+    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split))
+    from ..data.agreement import measure_agreement
+
+    found = measure_agreement(dataset, tolerance=_tolerance(tolerance))
+    if as_json:
+        tables = {name: json_rows(getattr(found, name)) for name in ("images", "annotators", "classes")}
+        typer.echo(json.dumps({"kind": found.kind, "scores": found.scores, **tables}))
+        return
+    means = ", ".join(f"{name} {value:.3f}" for name, value in found.scores.items())
+    typer.echo(f"{len(found.images)} images with several truths ({found.kind}): {means}\n")
+    print_rows(found.annotators)
+    typer.echo("\nimages, most disagreement first")
+    print_rows(found.images, limit=worst)
+
+
+def _tolerance(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+@commands.command("augment")
+def augment_command(
+    source: Source,
+    preview: Annotated[Path, typer.Option(help="Contact sheet to write: samples and what becomes of them.")],
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A preset (photo, microscopy, aerial, medical) or a step as rotate:degrees=[-9,9]; repeatable."
+        ),
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Samples shown.")] = 4,
+    columns: Annotated[int, typer.Option(min=1, help="Variants of each.")] = 5,
+    seed: Annotated[int, typer.Option(help="Another seed, other variants.")] = 0,
+    format: Format = None,
+    options: Options = None,
+    skip_faulty: SkipFaulty = False,
+    splits: Splits = None,
+    split: Split = None,
+) -> None:
+    """Look at what augmentation makes of a dataset before anything is trained on it."""
+    from ..service.datasets import augment_sheet, open_dataset
+
+    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split))
+    augment_sheet(dataset, step or ["photo"], preview, rows, columns, seed)
+    typer.echo(f"written: {preview}")
+
+
+@commands.command("download")
+def download_command(
+    name: Annotated[str | None, typer.Argument(help="A public dataset; without it they are listed.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to put it into.")] = Path("data"),
+    keep_archives: Annotated[bool, typer.Option(help="Keep the archives after unpacking.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a public dataset, going on where an earlier try stopped; or list them."""
+    from ..service.datasets import download, list_public
+
+    entries = list_public()
+    if name is None:
+        if as_json:
+            typer.echo(json.dumps(entries, indent=2))
+            return
+        table = table_of("name", "#MB", "commercial use", "what it is")
+        for entry in entries:
+            megabytes = "?" if entry["bytes"] is None else f"{entry['bytes'] / 1e6:,.0f}"
+            table.add_row(entry["name"], megabytes, entry["commercial"], entry["title"])
+        print_table(table)
+        typer.echo("\nFetch one: smalti download NAME --out DIR")
+        return
+    with downloading() as report:
+        place = download(name, out, report, keep_archives)
+    (entry,) = (entry for entry in entries if entry["name"] == name)
+    typer.echo(f"{place}\nlicence: {entry['licence']}\nplease cite: {entry['citation']}")

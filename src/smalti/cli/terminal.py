@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import typer
+
+from ..table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output and nothing else.")]
 
@@ -52,3 +57,47 @@ def print_parameters(parameters: list[dict[str, Any]], kind: str = "parameter") 
             parameter["description"],
         )
     print_table(table)
+
+
+def print_rows(table: Table, limit: int | None = None) -> None:
+    """Print the rows of a table of results, all or the first ``limit``."""
+    shown = table_of(
+        *(
+            name if column.dtype.kind in "UO" else f"#{name}"
+            for name, column in zip(table.header, table.columns.values(), strict=True)
+        )
+    )
+    for index, row in enumerate(table.rows()):
+        if limit is not None and index == limit:
+            break
+        shown.add_row(*(_cell(value) for value in row.values()))
+    print_table(shown)
+    if limit is not None and len(table) > limit:
+        typer.echo(f"and {len(table) - limit} more")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:.3f}"
+    return str(value)
+
+
+@contextmanager
+def downloading() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A function to tell of bytes that have come: shown as bars on a terminal, else not at all."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        tasks: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.update(tasks[what], completed=done, total=total)
+
+        yield report

@@ -31,9 +31,8 @@ def distribute(
     given = [0] * num_splits  # groups that each split has
 
     def deal(left: int, group: int, wanted: list[float]) -> None:
-        open_to = range(num_splits)
-        if left <= given.count(0):  # those that have none yet get one each of the last
-            open_to = [each for each in open_to if not given[each]]
+        last = left <= given.count(0)  # those that have none yet get one each of the last
+        open_to = [each for each in range(num_splits) if not (last and given[each])]
         pick = max(open_to, key=lambda each: (wanted[each], room[each], ties[group][each]))
         chosen[group] = pick
         given[pick] += 1
@@ -64,7 +63,7 @@ def _settle(chosen: np.ndarray, amounts: np.ndarray, sizes: np.ndarray, shares: 
 
     What gets smaller is the sum over splits of the squared difference between what they have and are to have, of each
     class and, with the weight of all classes together, of the samples. In trials with groups of very different sizes
-    this brought the numbers of samples from 4 % off to 1 %, and halved how far classes were off.
+    this brought the number of samples of a split from 1 to 8 % of all off to 0 to 1 %, and classes no further off.
     """
     columns = np.column_stack([sizes, amounts]).astype(float)
     columns = columns[:, columns.sum(axis=0) > 0]

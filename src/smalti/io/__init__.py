@@ -22,6 +22,10 @@ FORMATS: dict[str, str] = {
     ".tif": _RASTER,
     ".tiff": _RASTER,
     ".npy": _RASTER,
+    ".nii": "smalti.io.medical:read_nifti",
+    ".nii.gz": "smalti.io.medical:read_nifti",
+    ".nrrd": "smalti.io.medical:read_nrrd",
+    ".dcm": "smalti.io.dicom:read_dicom",
 }
 """Suffix of a file name -> ``module:function`` that reads it: ``function(source, **options) -> Image``."""
 

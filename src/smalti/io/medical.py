@@ -261,6 +261,8 @@ def _new_header(geometry: Geometry, version: int | None) -> Any:
         unit = "mm"
     elif unit == "deg":
         spacing = None
+    if spacing is None and affine is not None:
+        spacing = tuple(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)).tolist())[::-1]
     if version is None:
         single = affine is None or np.array_equal(affine.astype(np.float32), affine)
         version = 1 if single else 2
@@ -427,7 +429,7 @@ def _nrrd_geometry(fields: dict[str, str], vectors: list[Any], ndim: int) -> Geo
         affine[:3, :ndim] = columns
         if "space origin" in fields:
             affine[:3, 3] = [float(part) for part in fields["space origin"].strip("() ").split(",")]
-        affine[:2] *= np.array(signs)[:, None]
+        affine[:2] = affine[:2] * np.array(signs)[:, None] + 0.0  # no negative zeros
     if not known and affine is None:
         return UNKNOWN
     return Geometry(

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ..data.dataset import Dataset
+from ..errors import InputError
 from ..io.formats.loss import LossReport
+from ..table import Table
 
 Task = Literal["panoptic", "semantic", "instance"]
+
+SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
+"""Splits where nobody says other ones."""
 
 
 @dataclass(frozen=True)
@@ -82,3 +87,82 @@ def write_scenes(
 
     made = scenes(kind, n, seed, task=task, **(parameters or {}))
     return Dataset(made, scene_classes(kind, task)).write(out, format)
+
+
+def split_dataset(
+    dataset: Dataset,
+    shares: Mapping[str, float] | None,
+    folds: int | None,
+    seed: int,
+    by: str | None,
+    out: Path,
+) -> Table:
+    """Decide which sample belongs where, write it to ``out``, and give how evenly the classes lie in the splits.
+
+    Raises ``InputError`` for shares that do not sum to 1 and where groups are too few.
+    """
+    from ..data.presence import class_presence
+    from ..data.splits import apply_splits, balance, make_folds, make_splits, write_splits
+
+    presence = class_presence(dataset)
+    if folds is not None:
+        splits = make_folds(dataset, folds, seed, by=by, presence=presence)
+    else:
+        splits = make_splits(dataset, shares or SHARES, seed, by=by, presence=presence)
+    write_splits(out, splits)
+    return balance(apply_splits(dataset, splits), presence)
+
+
+def augment_sheet(
+    dataset: Dataset, steps: list[str], out: Path, rows: int = 4, columns: int = 5, seed: int = 0
+) -> None:
+    """Draw what a preset, or a chain of steps written ``name:parameter=value``, makes of the first samples."""
+    from ..data.augment import PRESETS, contact_sheet, preset
+    from ..data.augment.augmentation import Chain
+    from ..io.encode import write_image
+
+    chosen = preset(steps[0]) if len(steps) == 1 and steps[0] in PRESETS else Chain.make({"steps": steps})
+    write_image(out, contact_sheet(dataset, chosen, rows=rows, columns=columns, seed=seed))
+
+
+def list_public() -> list[dict[str, Any]]:
+    """The public datasets that can be fetched: name, title, bytes, licence, whether it allows commercial use."""
+    from ..data.public import PUBLIC_DATASETS
+
+    return [
+        {
+            "name": each.name,
+            "title": each.title,
+            "bytes": each.size,
+            "licence": each.licence,
+            "commercial": each.commercial,
+            "verified": each.verified,
+            "homepage": each.homepage,
+            "citation": each.citation,
+            "format": each.format,
+        }
+        for each in PUBLIC_DATASETS.values()
+    ]
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """The shares a person types, ``train=0.8,test=0.2``. Raises ``InputError``."""
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, share = part.partition("=")
+        try:
+            shares[name.strip()] = float(share)
+        except ValueError:
+            equals = ""
+        if not equals or not name.strip():
+            raise InputError(f"shares are written train=0.7,val=0.15,test=0.15, got {text!r}")
+    return shares
+
+
+def download(
+    name: str, out: Path, report: Callable[[str, int, int | None], None], keep: bool = False
+) -> Path:
+    """Fetch a public dataset into ``out``; gives what to open. Raises as ``fetch`` does."""
+    from ..data.download import fetch
+
+    return fetch(name, out, report=report, keep_archives=keep)

@@ -44,7 +44,7 @@ def find_images(named: Sequence[str]) -> list[Path]:
 
 def _is_image(path: Path) -> bool:
     ours = path.name.endswith((".labels.png", ".labels.tif", ".overlay.png"))
-    return path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES and not ours
+    return path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES) and not ours
 
 
 def output_stems(images: Sequence[Path]) -> list[str]:

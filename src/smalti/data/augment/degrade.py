@@ -10,9 +10,9 @@ from pydantic import Field
 
 from ...errors import InputError
 from .augmentation import Span, Within, between
-from .draft import LIMIT, Draft
+from .draft import Draft
 from .intensity import Filter
-from .warp import resized
+from .sampling import resized
 
 
 class Blur(Filter):
@@ -58,10 +58,10 @@ def _blurred(draft: Draft, sigma_px: float) -> np.ndarray:
     values = draft.values if draft.pixels.dtype in (np.uint8, np.uint16) else draft.floats()
     if sigma_px <= 0:
         return values.copy()
-    sigmas = sigma_px * draft.finest / draft.spacing
+    sigmas = sigma_px / draft.coarseness
     shape = values.shape
     if draft.ndim == 3:
-        if draft.spacing[0] <= LIMIT * draft.finest and shape[0] > 1:
+        if draft.turning[0] and shape[0] > 1:
             values = _blurred_along_z(values, float(sigmas[0]))
         planes = [_blurred_plane(plane, sigmas[1:]) for plane in values]
         return np.stack(planes).reshape(shape)

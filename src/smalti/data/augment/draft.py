@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from ...errors import InputError
-from .warp import Bend, Border, Interpolation, Stage, Warp, joined, moved_points
+from .moves import Bend, Stage, is_affine, joined, moved_points
+from .warp import Border, Interpolation, Warp
 
 Curve = Callable[[np.ndarray, float, float], np.ndarray]
 """Values (..., C) or (..., 1) in floats, lowest and highest value of the image -> new values (..., C) or (..., 1)."""
@@ -35,13 +36,14 @@ class Draft:
 
     ``class_ids`` (N,) are there where labels number segments, and None where they are class ids themselves;
     ``things`` (N,) bool says which segments are countable. What is not known has the label ``void_label`` where
-    there is one, or is kept in maps of its own (``keeps_void``). ``spacing`` (ndim,) is in any unit. Moves and tones
+    there is one, or is kept in maps of its own (``keeps_void``). ``spacing`` (ndim,) is in any unit; where
+    there is none, all axes count alike. Moves and tones
     are kept until pixels are needed (``settle``), so that moves are done as one, and tones by one table.
     """
 
     pixels: np.ndarray
     truths: list[Truth]
-    spacing: np.ndarray
+    spacing: np.ndarray | None = None
     class_ids: np.ndarray | None = None
     things: np.ndarray | None = None
     void_label: int | None = None
@@ -76,14 +78,14 @@ class Draft:
         return self.pixels.ndim - 1
 
     @property
-    def finest(self) -> float:
-        """Spacing of the finest axis."""
-        return float(self.spacing.min())
+    def coarseness(self) -> np.ndarray:
+        """Spacing of each axis as a multiple of the finest, (ndim,)."""
+        return np.ones(self.ndim) if self.spacing is None else self.spacing / self.spacing.min()
 
     @property
     def turning(self) -> np.ndarray:
-        """Axes fine enough to turn, bend and grow, (ndim,) bool; all where there is no spacing."""
-        return self.spacing <= LIMIT * self.finest
+        """Axes fine enough to turn, bend and grow, (ndim,) bool."""
+        return self.coarseness <= LIMIT
 
     @property
     def num_values(self) -> int:
@@ -150,9 +152,9 @@ class Draft:
                 self._stages.append(matrix)
             else:
                 self._stages[-1] = last @ matrix
-            if (matrix[-1, :-1] != 0).any():
+            if not is_affine(matrix.tolist()):
                 self.bent = True
-            else:
+            elif self.spacing is not None:
                 steps = self.spacing[:, np.newaxis] * matrix[:-1, :-1]
                 self.spacing = np.sqrt((steps**2).sum(axis=0)) / matrix[-1, -1]
         if shape is not None:

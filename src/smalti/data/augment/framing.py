@@ -10,8 +10,8 @@ from pydantic import Field
 
 from ...errors import InputError
 from .draft import Draft
+from .moves import along_axes, translation
 from .spatial import Spatial
-from .warp import translation
 
 Length = Annotated[int, Field(ge=1, le=100_000)]
 Size = Annotated[tuple[Length, ...], Field(max_length=3)]
@@ -136,6 +136,4 @@ class Resize(Spatial):
         step = shape / size
         if self.fit == "inside":
             step = np.full(draft.ndim, step.max())
-        matrix = np.diag([*step, 1.0])
-        matrix[:-1, -1] = (shape - 1) / 2 - step * (size - 1) / 2
-        draft.move(matrix, shape=size)
+        draft.move(along_axes(step, (shape - 1) / 2 - step * (size - 1) / 2), shape=size)

@@ -12,7 +12,8 @@ from pydantic import Field
 from ...errors import InputError
 from .augmentation import Augmentation, Kind, Ratios, Shares, between, between_ratios
 from .draft import Draft, Truth
-from .warp import Warp, translation
+from .moves import along_axes, translation
+from .warp import Warp
 
 
 class Mixing(Augmentation):
@@ -144,23 +145,23 @@ class CopyPaste(Mixing):
         size = np.array([at.max() for at in places]) + 1 - low
         factors = np.where(source.turning, between_ratios(self.factor, rng), 1.0)
         out = np.maximum(1, np.rint(size * factors)).astype(int)
-        linear = np.diag([*(size / out), 1.0])
-        linear[:-1, -1] = low + (size - 1) / 2 - size / out * (out - 1) / 2
+        step = size / out
+        first = low + (size - 1) / 2 - step * (out - 1) / 2
         if rng.random() < 0.5:
-            linear[-2, -1] += linear[-2, -2] * (out[-1] - 1)
-            linear[-2, -2] *= -1
-        warp = Warp(layer.shape, tuple(out.tolist()), [linear], "mirror")
+            first[-1] += step[-1] * (out[-1] - 1)
+            step[-1] *= -1
+        warp = Warp(layer.shape, tuple(out.tolist()), [along_axes(step, first)], "mirror")
         mask = warp.on_labels((layer == number).view(np.uint8), 0)
         pixels = warp.on_pixels(source.pixels, 0.0, draft.interpolation)
         assert draft.areas_px is not None
         area = int(mask.sum())
         draft.areas_px[offset + number - 1] = area if area else np.inf
         start = np.floor(rng.random(draft.ndim) * draft.shape).astype(int) - out // 2
-        first, last = np.maximum(start, 0), np.minimum(start + out, draft.shape)
-        if not area or (first >= last).any():
+        low, high = np.maximum(start, 0), np.minimum(start + out, draft.shape)
+        if not area or (low >= high).any():
             return
-        place = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
-        part = tuple(slice(a, b) for a, b in zip(first - start, last - start, strict=True))
+        place = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        part = tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
         inside = mask[part] > 0
         under = draft.pixels[place]
         if self.blend_px > 0 and draft.ndim == 2 and draft.pixels.dtype != bool:

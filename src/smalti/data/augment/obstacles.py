@@ -131,8 +131,8 @@ class BiasField(Filter):
         strength = between(self.strength, rng)
         draft.settle()
         low, _ = draft.limits()
-        lengths = np.array(draft.shape) * draft.spacing
-        distance = lengths.max() / self.waves / draft.spacing
+        lengths = draft.coarseness * draft.shape
+        distance = lengths.max() / self.waves / draft.coarseness
         field = np.exp(np.float32(strength) * smooth_field(draft.shape, distance, rng))
         values = draft.floats()
         values -= values.dtype.type(low)

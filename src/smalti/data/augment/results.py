@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 
 from ...errors import InputError
@@ -59,12 +60,25 @@ class Augmented:
         """The pixels as a network takes them, channels first: ``(pixels - mean) / std``, (C, *S) float32."""
         channels = self.pixels.shape[-1]
         means = np.broadcast_to(np.asarray(mean, np.float32), (channels,))
-        scales = np.float32(1) / np.broadcast_to(np.asarray(std, np.float32), (channels,))
+        stds = np.broadcast_to(np.asarray(std, np.float32), (channels,))
         planes = np.empty((channels, *self.pixels.shape[:-1]), np.float32)
-        for channel in range(channels):
-            np.multiply(self.pixels[..., channel], scales[channel], out=planes[channel], casting="unsafe")
-            planes[channel] -= means[channel] * scales[channel]
+        values = np.arange(256, dtype=np.float32)
+        for channel, plane in enumerate(self._planes()):
+            if plane.dtype == np.uint8:
+                table = (values - means[channel]) / stds[channel]
+                cv2.LUT(plane, table, dst=planes[channel].reshape(plane.shape))
+            else:
+                np.subtract(plane, means[channel], out=planes[channel], dtype=np.float32, casting="unsafe")
+                planes[channel] /= stds[channel]
         return planes
+
+    def _planes(self) -> Sequence[np.ndarray]:
+        if self.pixels.ndim == 3 and self.pixels.dtype == np.uint8 and self.pixels.shape[-1] in (3, 4):
+            return cv2.split(self.pixels)
+        planes = np.moveaxis(self.pixels, -1, 0)
+        if self.pixels.dtype != np.uint8:
+            return list(planes)
+        return [np.ascontiguousarray(plane).reshape(plane.shape[0], -1) for plane in planes]
 
 
 def draft_of_arrays(
@@ -86,8 +100,8 @@ def draft_of_arrays(
         raise InputError(
             f"labels must be integers {pixels.shape[:-1]}, got {labels.dtype} of shape {labels.shape}"
         )
-    steps = np.ones(ndim) if spacing is None else np.array(spacing, np.float64)
-    if steps.shape != (ndim,) or not (np.isfinite(steps) & (steps > 0)).all():
+    steps = None if spacing is None else np.array(spacing, np.float64)
+    if steps is not None and (steps.shape != (ndim,) or not (np.isfinite(steps) & (steps > 0)).all()):
         raise InputError(f"spacing must be {ndim} positive numbers, one per axis, got {spacing}")
     ids = None if class_ids is None else np.asarray(class_ids)
     truths = []
@@ -195,7 +209,7 @@ def draft_of_objects(
     draft = Draft(
         image.pixels,
         [],
-        np.ones(image.ndim) if spacing is None else np.array(spacing),
+        None if spacing is None else np.array(spacing),
         channels=image.channels,
         keeps_void=True,
         partner=partner if len(others) else None,
@@ -266,7 +280,7 @@ def _attributes(parts: Sequence[Segmentation]) -> dict[str, np.ndarray]:
 
 def _geometry(geometry: Geometry, draft: Draft) -> Geometry:
     """Where the pixels lie now. A bent image, or one of several, has a spacing but no place in the world."""
-    spacing = None if geometry.spacing is None else tuple(draft.spacing.tolist())
+    spacing = None if draft.spacing is None else tuple(draft.spacing.tolist())
     affine = None if geometry.affine is None or draft.bent else _moved_affine(geometry.affine, draft.moved)
     if spacing is None and affine is None:
         return UNKNOWN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, ClassVar, Literal
 
 import cv2
@@ -20,7 +21,7 @@ from .augmentation import (
     between_ratios,
 )
 from .draft import Draft
-from .warp import Bend, about, translation
+from .moves import Bend, about, along_axes, translation
 
 Axis = Literal["z", "y", "x"]
 
@@ -39,19 +40,15 @@ def _axis(name: Axis, ndim: int) -> int | None:
     return index if index >= 0 else None
 
 
-def _center(draft: Draft) -> np.ndarray:
-    return (np.array(draft.shape) - 1) / 2
-
-
-def _apply_physical(draft: Draft, linear: np.ndarray) -> None:
-    """Move by a linear map of places in units of the spacing, about the middle; coarse axes stay."""
-    coarse = ~draft.turning
-    linear = linear.copy()
-    linear[coarse] = 0
-    linear[:, coarse] = 0
-    linear[coarse, coarse] = 1
-    spacing = draft.spacing
-    draft.move(about(_center(draft), linear * spacing / spacing[:, np.newaxis]))
+def _move_about_middle(draft: Draft, linear: np.ndarray) -> None:
+    """Move by a linear map of places in units of the spacing; coarse axes stay."""
+    if draft.spacing is not None:
+        coarse = ~draft.turning
+        linear[coarse] = 0
+        linear[:, coarse] = 0
+        linear[coarse, coarse] = 1
+        linear = linear * draft.spacing / draft.spacing[:, np.newaxis]
+    draft.move(about([(length - 1) / 2 for length in draft.shape], linear))
 
 
 class Flip(Spatial):
@@ -70,9 +67,9 @@ class Flip(Spatial):
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         axis = _axis(self.axis, draft.ndim)
         if axis is not None:
-            matrix = np.eye(draft.ndim + 1)
-            matrix[axis, axis], matrix[axis, -1] = -1, draft.shape[axis] - 1
-            draft.move(matrix)
+            scales, offsets = [1.0] * draft.ndim, [0.0] * draft.ndim
+            scales[axis], offsets[axis] = -1.0, draft.shape[axis] - 1.0
+            draft.move(along_axes(scales, offsets))
 
 
 class QuarterTurn(Spatial):
@@ -109,18 +106,21 @@ class Rotate(Spatial):
     )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
-        linear = np.eye(draft.ndim)
-        planes = [(draft.ndim - 2, draft.ndim - 1, self.degrees)]
+        angle = math.radians(between(self.degrees, rng))
+        linear = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
         if draft.ndim == 3:
-            planes += [(0, 1, self.tilt_degrees), (0, 2, self.tilt_degrees)]
-        for one, other, span in planes:
-            angle = np.deg2rad(between(span, rng))
-            turn = np.eye(draft.ndim)
-            turn[one, one] = turn[other, other] = np.cos(angle)
-            turn[one, other], turn[other, one] = np.sin(angle), -np.sin(angle)
-            if draft.turning[one] and draft.turning[other]:
-                linear = linear @ turn
-        _apply_physical(draft, linear)
+            turns = draft.turning
+            flat, linear = linear, np.eye(3)
+            if turns[1] and turns[2]:
+                linear[1:, 1:] = flat
+            for other in (1, 2):
+                angle = math.radians(between(self.tilt_degrees, rng))
+                turn = np.eye(3)
+                turn[0, 0] = turn[other, other] = math.cos(angle)
+                turn[0, other], turn[other, 0] = math.sin(angle), -math.sin(angle)
+                if turns[0] and turns[other]:
+                    linear = linear @ turn
+        _move_about_middle(draft, linear)
 
 
 class Scale(Spatial):
@@ -135,9 +135,8 @@ class Scale(Spatial):
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         factor, stretch = between_ratios(self.factor, rng), between_ratios(self.stretch, rng)
         factors = np.full(draft.ndim, factor)
-        factors[-2] *= np.sqrt(stretch)
-        factors[-1] /= np.sqrt(stretch)
-        _apply_physical(draft, np.diag(1 / factors))
+        factors[-2:] *= (math.sqrt(stretch), 1 / math.sqrt(stretch))
+        _move_about_middle(draft, np.diag(1 / factors))
 
 
 class Shift(Spatial):
@@ -164,7 +163,7 @@ class Shear(Spatial):
         linear = np.eye(draft.ndim)
         linear[-1, -2] = np.tan(np.deg2rad(between(self.degrees, rng)))
         if draft.turning[-2:].all():
-            _apply_physical(draft, linear)
+            _move_about_middle(draft, linear)
 
 
 class Elastic(Spatial):
@@ -183,7 +182,7 @@ class Elastic(Spatial):
     )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
-        ratio = draft.spacing / draft.finest
+        ratio = draft.coarseness
         step = np.maximum(self.distance_px / ratio, 1.0)
         counts = [
             int(np.ceil((length - 1) / each)) + 3 for length, each in zip(draft.shape, step, strict=True)

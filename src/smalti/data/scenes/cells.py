@@ -80,7 +80,7 @@ def _lay_nuclei(
     height, width = size_hw
     crowd = density * rng.uniform(0.35, 1.0) * 0.75  # share of the picture that nuclei cover
     wanted = max(1 if density > 0 else 0, round(crowd * height * width / (np.pi * radius_px**2)))
-    clumping, stretch = rng.uniform(0.2, 0.8), rng.uniform(1.15, 1.9)
+    clumping, stretch = rng.uniform(0.15, 0.65), rng.uniform(1.15, 1.9)
     labels = np.zeros(size_hw, np.int32)
     nearness = np.zeros(size_hw, np.float32)
     middles: list[tuple[float, float, float]] = []
@@ -91,13 +91,13 @@ def _lay_nuclei(
         if middles and rng.random() < clumping:  # beside one that is there
             y, x, other = middles[rng.integers(len(middles))]
             angle = rng.uniform(0, 2 * np.pi)
-            reach = (size + other) * rng.uniform(0.82, 1.02)
+            reach = (size + other) * rng.uniform(0.88, 1.06)
             y, x = y + reach * np.sin(angle), x + reach * np.cos(angle)
         else:
             y, x = rng.uniform(-size / 2, height + size / 2), rng.uniform(-size / 2, width + size / 2)
         if not (-size < y < height + size and -size < x < width + size):
             continue
-        if any((y - v) ** 2 + (x - u) ** 2 < (0.72 * (size + r)) ** 2 for v, u, r in middles):
+        if any((y - v) ** 2 + (x - u) ** 2 < (0.78 * (size + r)) ** 2 for v, u, r in middles):
             continue
         middles.append((y, x, size))
         reach = int(size * 1.8) + 2

@@ -22,12 +22,14 @@ from ...image import Image
 from ...sample import Sample
 from ...segmentation import Segmentation
 from ..encode import write_image
-from .class_lists import CLASSES, ClassList, class_list, write_class_list
+from .class_lists import CLASSES, class_list, write_class_list
 from .format import Annotations, Recognised
 from .known_classes import CITYSCAPES
-from .label_maps import ObjectReader, divided_ids, read_classes, read_objects
+from .label_maps import read_classes
+from .mask_classes import ClassList
 from .mask_folders import MaskFolder
 from .numbering import Encoding, Numbering, complete, own_list, write_mask
+from .object_numbers import ObjectReader, divided_ids, read_objects
 from .pairing import Pairing, find_pairs
 from .sample_lists import read_samples
 from .tree import Tree

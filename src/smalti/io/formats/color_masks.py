@@ -19,18 +19,10 @@ from ...sample import Sample
 from ...segmentation import Segmentation
 from .. import read
 from ..encode import write_image
-from .class_lists import (
-    ClassList,
-    Color,
-    Entry,
-    class_list,
-    found_list,
-    hex_color,
-    parse_color,
-    write_class_list,
-)
+from .class_lists import class_list, write_class_list
 from .format import Annotations, Recognised
 from .known_classes import voc_color
+from .mask_classes import ClassList, Color, Entry, found_list, hex_color, parse_color
 from .mask_folders import MaskFolder, of_all
 from .numbering import Encoding, Numbering, as_tuple, own_list, write_mask
 from .roles import LOSSY
@@ -167,7 +159,7 @@ def _read_colors(colors: _Colors, path: Path) -> tuple[Segmentation, ...]:
         if far.any():
             worst = int(np.argmax(np.where(far, counts, 0)))
             raise ReadError(
-                f"{path}: the colour {hex_color(_rgb(strange[worst]))} on {counts[worst]} pixels is not in "
+                f"{path}: the colour {hex_color(_rgb(strange[worst]).tolist())} on {counts[worst]} pixels is not in "
                 f"{colors.numbering.origin} ({int(far.sum())} such colours); correct the list, give classes=, or allow "
                 f"the nearest with nearest={int(np.ceil(distance[far].max()))}"
             )

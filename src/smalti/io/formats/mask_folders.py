@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,15 +14,16 @@ from typing import TypeVar
 from pydantic import Field
 
 from ...classes import ClassSet
-from ...errors import InputError, ReadError
+from ...errors import InputError, ReadError, SmaltiError
 from ...image import Image
 from ...sample import Sample, SampleList
 from ...segmentation import Segmentation
 from .. import read
-from .class_lists import ClassList, class_list
+from .class_lists import class_list
 from .format import AnnotationFormat, Annotations, Recognised
 from .images import PICTURES, place_image
-from .mask_kinds import Kind, Look, look
+from .mask_classes import ClassList
+from .mask_kinds import Kind, look
 from .pairing import Pair, Pairing, find_pairs
 from .records import about
 from .roles import split_of
@@ -29,7 +31,7 @@ from .sample_lists import read_samples, write_samples
 from .tree import Tree, inside
 
 _Read = TypeVar("_Read")
-_IMAGE_SUFFIXES = {2: PICTURES, 3: (".tif", ".tiff", ".npy")}
+_IMAGE_SUFFIXES = {2: PICTURES, 3: (".tif", ".tiff")}
 
 
 class MaskFolder(AnnotationFormat):
@@ -50,10 +52,14 @@ class MaskFolder(AnnotationFormat):
         """Whether the masks of ``tree`` are of this kind."""
         if tree.focus is not None:
             return None
+        listed = None
+        with suppress(
+            SmaltiError
+        ):  # a list that is wrong is no reason to take the masks for others; open says it
+            listed = class_list(tree, getattr(self, "classes", None))
         try:
             pairing = self.pairing(tree)
-            listed = class_list(tree, getattr(self, "classes", None))
-        except (InputError, ReadError):
+        except SmaltiError:
             return None
         if not pairing.masks:
             return None
@@ -62,12 +68,11 @@ class MaskFolder(AnnotationFormat):
             return (
                 None if found is None or found.kind != kind else Recognised(_certainty(listed), found.reason)
             )
-        looks = {
-            choice: look(tree, find_pairs(tree, masks=choice).masks, listed)
-            for choice in pairing.choices
-            if choice
-        }
-        fitting = [f"{choice} ({seen.reason})" for choice, seen in looks.items() if _is(seen, kind)]
+        fitting = []
+        for choice in filter(None, pairing.choices):
+            found = look(tree, find_pairs(tree, self.images, choice).masks, listed)
+            if found is not None and found.kind == kind:
+                fitting.append(f"{choice} ({found.reason})")
         return Recognised(0.4, f"masks={' or masks='.join(fitting)}") if fitting else None
 
     def pairing(self, tree: Tree) -> Pairing:
@@ -119,6 +124,10 @@ class MaskFolder(AnnotationFormat):
 
         ``images`` and ``masks`` say where, with the ``place`` of a sample and the ``name`` that is its last part.
         """
+        if self.images or self.masks:
+            raise InputError(
+                "images= and masks= say what to read; what is written lies in folders of its own"
+            )
         pairs: list[Pair] = []
         taken: set[str] = set()
         for sample in samples:
@@ -153,10 +162,6 @@ def of_all(read_one: Callable[[Path], _Read], paths: Sequence[Path]) -> list[_Re
 
 def _certainty(listed: ClassList | None) -> float:
     return 0.6 if listed is None else 0.7
-
-
-def _is(found: Look | None, kind: Kind) -> bool:
-    return found is not None and found.kind == kind
 
 
 @dataclass(frozen=True)

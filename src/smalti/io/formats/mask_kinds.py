@@ -7,6 +7,7 @@ does, the values of a few masks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -18,7 +19,7 @@ from ...geometry import Geometry
 from ..decoding import Request
 from ..raster import decode
 from ..source import opened
-from .class_lists import ClassList
+from .mask_classes import ClassList
 from .tree import Tree
 
 Kind = Literal["classes", "objects", "colors", "binary", "volumes"]
@@ -72,6 +73,14 @@ def read_mask(path: Path) -> Mask:
     return Mask(mask.view(np.uint8) if mask.dtype == bool else mask, decoded.geometry, False)
 
 
+def read_numbers(path: Path) -> tuple[np.ndarray, Geometry]:
+    """A mask of numbers and its spacing. Raises ``ReadError`` for a coloured one."""
+    mask = read_mask(path)
+    if mask.colored:
+        raise ReadError(f"{path} is coloured, wanted a number for each pixel; open the folder as color-masks")
+    return mask.values, mask.geometry
+
+
 def palette_of(tree: Tree, path: str) -> np.ndarray | None:
     """The palette (N, 3) uint8 of a PNG, None where it has none."""
     head = tree.head(path, 2048)
@@ -84,7 +93,7 @@ def palette_of(tree: Tree, path: str) -> np.ndarray | None:
 
 
 def look(tree: Tree, paths: Sequence[str], listed: ClassList | None) -> Look | None:
-    """What the masks at ``paths`` hold, judged by five of them spread over all; None where they cannot be read.
+    """What the masks at ``paths`` hold, judged by five of them spread over all; None where none can be read.
 
     Coloured pictures, and palettes that differ from mask to mask, are colours. A folder called ``instances`` has
     objects, and so have 16 bits unless a list of classes has such numbers. One value beside 0, or values nearly all
@@ -98,9 +107,11 @@ def look(tree: Tree, paths: Sequence[str], listed: ClassList | None) -> Look | N
         None if palette is None else palette.tobytes()
         for palette in (palette_of(tree, path) for path in chosen)
     }
-    try:
-        masks = [read_mask(tree.file(path)) for path in chosen]
-    except SmaltiError:
+    masks = []
+    for path in chosen:
+        with suppress(SmaltiError):
+            masks.append(read_mask(tree.file(path)))
+    if not masks:
         return None
     if any(mask.colored for mask in masks):
         return Look("colors", "the masks are coloured")
@@ -140,7 +151,7 @@ def _is_soft(values: list[np.ndarray]) -> bool:
     low, high = _SOFT_EDGE
     counts = np.sum([np.bincount(mask.reshape(-1), minlength=256) for mask in values], axis=0)
     between = counts[low + 1 : high].sum()
-    return np.count_nonzero(counts) >= _FEWEST_SOFT and counts[high:].sum() > between
+    return bool(np.count_nonzero(counts) >= _FEWEST_SOFT and counts[high:].sum() > between)
 
 
 def _is_numbered_pieces(values: list[np.ndarray]) -> bool:

@@ -15,7 +15,7 @@ from ...segmentation import Segmentation
 from ..encode import encode_label_png
 from ..labels import write_labels
 from ..writing import replacing
-from .class_lists import NONE, VOID, ClassList, Entry
+from .mask_classes import NONE, VOID, ClassList, Entry
 
 VOID_NUMBER = 255
 """What masks of 8 bits hold where nobody said what is there, by custom (Pascal VOC's border, Cityscapes' train ids)."""
@@ -83,7 +83,7 @@ def own_list(
     """The list to write classes with: their ids as numbers, 0 for none, and 255, or the next that is free, for void."""
     taken = set(classes.ids.tolist())
     none = (as_tuple(background) or (0,))[0]
-    free = VOID_NUMBER if VOID_NUMBER not in taken else max(taken) + 1
+    free = VOID_NUMBER if VOID_NUMBER not in {*taken, none} else max(*taken, none) + 1
     unclear = (as_tuple(void) or (free,))[0]
     for value, what in ((none, "background"), (unclear, "void")):
         if value in taken:

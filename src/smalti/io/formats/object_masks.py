@@ -26,9 +26,10 @@ from ...sample import Sample
 from ...segmentation import Segmentation
 from .. import read
 from ..headers import image_size
-from .class_lists import Entry, class_list, found_list, write_class_list
+from .class_lists import class_list, write_class_list
 from .color_masks import middle, read_grey
 from .format import Annotations, Problem, Recognised
+from .mask_classes import Entry, found_list
 from .mask_folders import MaskFolder
 from .numbering import complete, own_list, write_mask
 from .pairing import Pair, Pairing, find_pairs

@@ -173,13 +173,14 @@ class _Match:
     def of(cls, context: _Context) -> _Match:
         """Whole names are tried first; without words like ``_mask`` where more find each other that way."""
         problems: list[Problem] = []
+        of_images = [(folder, files) for folder, files in context.images if folder.role] or context.images
         kind, masks = next(iter(context.masks.items()), ("", Files()))
-        stems = {stem for _, files in context.images for stem in files.first}
+        stems = {stem for _, files in of_images for stem in files.first}
         lonely = masks.first.keys() - stems
         bare = bool(lonely) and _better_bare(stems, masks.first, len(masks.first) - len(lonely))
         images = [
             (folder, _keyed(files, _bare_image if bare else None, "images", problems))
-            for folder, files in context.images
+            for folder, files in of_images
         ]
         chosen = _keyed(masks, _bare_mask if bare else None, "masks", problems)
         split = next((part for part in context.parts if part in SPLITS.values()), None)

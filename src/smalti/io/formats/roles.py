@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 
 from ...errors import InputError
@@ -137,7 +137,7 @@ def pictures(paths: Iterable[str]) -> dict[str, Files]:
     return found
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def describe(path: str) -> Folder:
     """The first folder of the path that has a role gives it, with further ones of the same word."""
     role: Role = ""
@@ -166,7 +166,7 @@ def describe(path: str) -> Folder:
     return Folder(role, kind, tuple(context), tuple(shown), split, tuple(inner))
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def _role(part: str) -> tuple[Role, str, str | None]:
     """Role of a folder by its name, what it says of a split as written, and the split that is."""
     lower = part.lower()

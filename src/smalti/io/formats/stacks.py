@@ -21,10 +21,11 @@ from ...segmentation import Segmentation
 from .. import read
 from .class_lists import class_list, write_class_list
 from .format import Annotations, Problem, Recognised
-from .label_maps import InstanceMaps, LabelMaps, ObjectReader, put_objects, read_numbers
+from .label_maps import InstanceMaps, LabelMaps
 from .mask_folders import MaskFolder
-from .mask_kinds import OBJECT_WORDS
+from .mask_kinds import OBJECT_WORDS, read_numbers
 from .numbering import Encoding, Numbering, complete, own_list
+from .object_numbers import ObjectReader, put_objects
 from .pairing import Pair
 from .segment_lists import SUFFIX
 from .tree import Tree
@@ -96,8 +97,8 @@ class Stacks(MaskFolder):
             not told and not named and listed is not None if self.holds == "auto" else self.holds == "classes"
         )
         if classes:
-            return LabelMaps(classes=self.classes, void=self.void).numbering(tree, masks)
-        return InstanceMaps(classes=self.classes, void=self.void).reader(tree, masks)
+            return LabelMaps.make({"classes": self.classes, "void": self.void}).numbering(tree, masks)
+        return InstanceMaps.make({"classes": self.classes, "void": self.void}).reader(tree, masks)
 
 
 _Reader = Numbering | ObjectReader
