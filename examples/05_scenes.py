@@ -12,7 +12,7 @@ from smalti.io.draw import overlay, side_by_side
 
 pictures, captions = [], []
 for kind in SCENES:
-    sample = make_scene(kind, index=32, seed=0)
+    sample = make_scene(kind, index=7, seed=0)
     image, truth = sample.image, sample.truth
     z = None if image.ndim == 2 else image.shape[0] // 2
     plain = image if z is None else smalti.Image(image.pixels[z], image.channels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -14,10 +14,10 @@ Answer = Literal["yes", "ask", "no"]
 class Terms:
     """What a licence says of images that a commercial model is trained on.
 
-    ``name`` is its SPDX identifier where there is one, empty for what is not known. ``commercial`` is ``yes`` where its text permits commercial use,
-    ``no`` where it excludes it, ``ask`` where that depends or nobody knows. The obligations: name the author
-    (``attribution``), pass adaptations on under the same licence (``share_alike``), pass no adaptations on
-    (``no_derivatives``). ``reason`` says it in words.
+    ``name`` is its SPDX identifier where there is one, empty for what is not known. ``commercial`` is ``yes`` where its
+    text permits commercial use, ``no`` where it excludes it, ``ask`` where that depends or is not known. The
+    obligations: name the author (``attribution``), pass adaptations on under the same licence (``share_alike``), pass
+    no adaptations on (``no_derivatives``). ``reason`` says it in words.
     """
 
     name: str
@@ -38,184 +38,225 @@ class Terms:
         return tuple(word for word, asked in named if asked)
 
 
-UNSTATED = Terms("", "ask", "no licence is stated: without one all rights are reserved")
-_UNKNOWN = "is no licence smalti knows; read its text"
-
-_PUBLIC = "the rights are waived or there are none"
-_NAMED = "commercial use is permitted when its notice and author are kept"
-_SHARED = (
-    "commercial use is permitted; whether a model is an adaptation that must be shared alike is disputed"
-)
-_CODE = "a licence for programs that asks derived works to be shared; what it means for images and models is unclear"
-_RESEARCH = "its words exclude commercial use"
-
-# SPDX identifiers and the names people write, in lower case with runs of other characters as one space.
-_PERMISSIVE = {
-    "MIT": "mit|mit license|mit licence|expat",
-    "MIT-0": "mit 0",
-    "Apache-2.0": "apache 2 0|apache license 2 0|apache license version 2 0|apache 2|apache",
-    "BSD-2-Clause": "bsd 2 clause|simplified bsd",
-    "BSD-3-Clause": "bsd 3 clause|new bsd|modified bsd|bsd",
-    "ISC": "isc|isc license",
-    "Zlib": "zlib",
-    "BSL-1.0": "bsl 1 0|boost software license",
-    "ODC-By-1.0": "odc by 1 0|odc by|open data commons attribution license",
-    "CDLA-Permissive-1.0": "cdla permissive 1 0",
-    "CDLA-Permissive-2.0": "cdla permissive 2 0|cdla permissive",
-    "OGL-UK-3.0": "ogl uk 3 0|ogl uk|open government licence v3 0|open government licence",
-    "etalab-2.0": "etalab 2 0|licence ouverte",
-    "DL-DE-BY-2.0": "dl de by 2 0",
-}
-_PUBLIC_DOMAIN = {
-    "CC0-1.0": "cc0 1 0|cc0|cc zero|creative commons zero",
-    "PDDL-1.0": "pddl 1 0|pddl|open data commons public domain dedication and license",
-    "Unlicense": "unlicense|the unlicense",
-    "0BSD": "0bsd",
-    "CC-PDDC": "cc pddc",
-    "CC-PDM-1.0": "cc pdm 1 0|public domain mark|publicdomain mark",
-    "public domain": "public domain|publicdomain",
-    "US-Government": "united states government work|u s government work|us government work",
-}
-_SHARE_ALIKE = {
-    "ODbL-1.0": "odbl 1 0|odbl|open database license",
-    "CDLA-Sharing-1.0": "cdla sharing 1 0|cdla sharing",
-}
-_COPYLEFT = {
-    "GPL-2.0": "gpl 2 0|gplv2|gpl v2|gpl 2 0 only|gpl 2 0 or later",
-    "GPL-3.0": "gpl 3 0|gplv3|gpl v3|gpl|gpl 3 0 only|gpl 3 0 or later|gnu general public license",
-    "LGPL": "lgpl|lgpl 2 1|lgpl 3 0|lgpl 2 1 or later|lgpl 3 0 or later",
-    "AGPL-3.0": "agpl|agpl 3 0|agplv3|agpl 3 0 only|agpl 3 0 or later",
-    "MPL-2.0": "mpl 2 0|mozilla public license 2 0",
-    "GFDL": "gfdl|gfdl 1 2|gfdl 1 3|gnu free documentation license",
-}
-_RESERVED = "all rights reserved"
-_FLICKR_COMMONS = "no known copyright restrictions|flickr com commons usage|flickr commons"
-_GOVERNMENT_PAGES = "usa gov copyright|usa gov government works"
-_NOT_COMMERCIAL = re.compile(
-    r"\bnon ?commercial|\bnot for (?:any )?commercial|\bno commercial|"
-    r"\b(?:research|academic|educational?|scientific|personal|private|evaluation)"
-    r"(?: (?:and|or|and or) \w+)*(?: \w+)? (?:use |purposes? )?only|"
-    r"\bonly (?:be )?(?:used )?(?:for|in) (?:\w+ )?(?:research|academic|education\w*|scientific|personal)|"
-    r"\bfor (?:\w+ )?(?:research|academic|educational) (?:use|purposes?)\b"
-)
-# The parts of a Creative Commons licence, by their letters or in words, and the version after them.
-_CC = re.compile(
-    r"\b(?:cc|creativecommons org licenses|creative commons)(?: license| licence)? "
-    r"(by(?: nc)?(?: sa| nd)?)\b(?: (\d) (\d)\b)?"
-)
-_CC_WORDS = re.compile(
-    r"\battribution((?: non ?commercial)?)((?: share ?alike| no ?deriv\w*)?)"
-    r"(?: (\d) (\d)\b| (?:generic|international|unported|license|licence)\b)"
-)
-
-
 @lru_cache(maxsize=4096)
 def recognise_licence(text: str) -> Terms:
     """What is known of the licence called so.
 
-    By SPDX identifier (``CC-BY-NC-SA-2.0``, also with ``AND`` and ``OR``), by common names (``CC BY 4.0``, ``CC0``,
-    ``public domain``, Flickr's ``Attribution-NonCommercial License`` as in COCO's table of licences), by the addresses
-    of Creative Commons, and by phrases such as "for research only". Where a text names several, the strictest
-    counts, where they are joined by ``OR`` the most permissive.
+    By SPDX identifier (``CC-BY-NC-SA-2.0``), by common names (``CC BY 4.0``, ``CC0``, ``public domain``, Flickr's
+    ``Attribution-NonCommercial License`` as in COCO's table of licences), by the addresses of Creative Commons, and by
+    phrases such as "for research only". Of several the strictest counts; of licences joined by ``OR`` alone one may
+    choose. A text that says more than the name of a permissive licence ("CC BY for the annotations, images as on
+    Flickr") is to be asked about, as smalti does not understand it.
 
     >>> recognise_licence("http://creativecommons.org/licenses/by-nc-sa/2.0/").name
     'CC-BY-NC-SA-2.0'
     >>> recognise_licence("Attribution License").commercial
     'yes'
     """
-    text = " ".join(text.split())
-    if not text:
-        return UNSTATED
-    choices = re.split(r"\s+(?:OR|or)\s+(?=[A-Z(])", text) if _is_choice(text) else [text]
-    read = [_strictest(choice) for choice in choices]
-    return min(read, key=_severity)
+    if not text.strip():
+        return Terms("", "ask", "no licence is stated, and without one all rights are reserved")
+    words = _words(text)
+    choices = [] if " and " in words or " with " in words else [_read(part) for part in words.split(" or ")]
+    if len(choices) > 1 and all(choice is not None and choice.name for choice in choices):
+        return min((choice for choice in choices if choice is not None), key=_severity)
+    terms = _read(words)
+    return terms or Terms("", "ask", "not a licence that smalti knows; read its text")
 
 
-def _is_choice(text: str) -> bool:
-    """Whether it names licences between which one may choose, and not "research or education"."""
-    parts = re.split(r"\s+(?:OR|or)\s+(?=[A-Z(])", text)
-    return len(parts) > 1 and all(_strictest(part).name for part in parts)
+def _words(text: str) -> str:
+    """Lower-case words and numbers with one space around each; a question mark is a word too."""
+    text = re.sub(r"(https?://[^\s?]+)\?\S*", r"\1", text).lower().replace("licence", "license")
+    return f" {' '.join(re.findall(r'[a-z]+|[0-9]+|[?]', text))} "
 
 
 def _severity(terms: Terms) -> tuple[int, int]:
     return ("yes", "ask", "no").index(terms.commercial), len(terms.obligations)
 
 
-def _strictest(text: str) -> Terms:
-    found = _named_in(text)
-    if not found:
-        return Terms("", "ask", f"{text!r} {_UNKNOWN}")
-    worst = max(found, key=_severity)
-    return Terms(
-        " AND ".join(dict.fromkeys(terms.name for terms in found)),
-        worst.commercial,
-        worst.reason,
-        any(terms.attribution for terms in found),
-        any(terms.share_alike for terms in found),
-        any(terms.no_derivatives for terms in found),
-    )
+def _read(words: str) -> Terms | None:
+    """The strictest of all licences that a text names, with the obligations of all; None where it names none."""
+    found: list[Terms] = []
 
-
-def _named_in(text: str) -> list[Terms]:
-    """Every licence that a text names, each name read once, longest first."""
-    rest = " " + " ".join(re.findall(r"[a-z0-9]+", text.lower().replace("licence", "license"))) + " "
-    found = []
-
-    def creative_commons(parts: str, major: str | None, minor: str | None) -> str:
-        found.append(_creative_commons(parts.split(), f"{major}.{minor}" if major else ""))
+    def take(terms: Terms) -> str:
+        found.append(terms)
         return " "
 
-    rest = _CC.sub(lambda match: creative_commons(*match.groups()), rest)
-    rest = _CC_WORDS.sub(
-        lambda match: creative_commons(_letters(match[1], match[2]), match[3], match[4]), rest
+    words = f" {words.strip()} "
+    words = _CC.sub(lambda m: take(_creative_commons((m[1] or m[2]).split(), m[3], m[4])), words)
+    words = _CC_IN_WORDS.sub(lambda m: take(_creative_commons(_letters(m[1], m[2]), m[3], m[4])), words)
+    for pattern, terms in _NAMES:
+        if pattern.search(words):
+            words = pattern.sub(" ", words)
+            found.append(terms)
+    if _NOT_COMMERCIAL.search(words):
+        found.append(Terms("non-commercial", "no", "its words exclude commercial use"))
+    if not found:
+        return None
+    worst = max(found, key=_severity)
+    terms = Terms(
+        " AND ".join(dict.fromkeys(each.name for each in found)),
+        worst.commercial,
+        worst.reason,
+        any(each.attribution for each in found),
+        any(each.share_alike for each in found),
+        any(each.no_derivatives for each in found),
     )
-    for names, commercial, reason, attribution, share_alike in _TABLE:
-        for name, pattern in names.items():
-            if re.search(rf"(?<= )(?:{_longest_first(pattern)})(?= )", rest):
-                rest = re.sub(rf"(?<= )(?:{_longest_first(pattern)})(?= )", " ", rest)
-                found.append(Terms(name, commercial, reason, attribution, share_alike))
-    if _NOT_COMMERCIAL.search(rest):
-        found.append(Terms("non-commercial", "no", _RESEARCH))
-    return found
+    if terms.commercial == "yes" and set(words.split()) - _SAYS_NOTHING:
+        return replace(
+            terms, commercial="ask", reason="it says more than the name of a licence; read its text"
+        )
+    return terms
 
 
-def _longest_first(pattern: str) -> str:
-    return "|".join(sorted(pattern.split("|"), key=len, reverse=True))
-
-
-def _letters(commercial: str, adaptations: str) -> str:
+def _letters(commercial: str, adaptations: str) -> list[str]:
     """The letters of a Creative Commons licence for its words."""
-    nc = " nc" if commercial else ""
     kind = adaptations.strip()
-    return f"by{nc}" + (" sa" if kind.startswith("share") else " nd" if kind else "")
+    letters = ["by", *(["nc"] if commercial else [])]
+    return [*letters, "sa" if kind.startswith("share") else "nd"] if kind else letters
 
 
-def _creative_commons(parts: list[str], version: str) -> Terms:
-    name = "-".join(["CC", *(part.upper() for part in parts), *([version] if version else [])])
-    if "nc" in parts:
-        answer: Answer = "no"
-        reason = "non-commercial: use for commercial advantage is excluded"
-    elif "nd" in parts:
+def _creative_commons(letters: list[str], major: str | None, minor: str | None) -> Terms:
+    version = [f"{major}.{minor or 0}"] if major else []
+    answer: Answer = "yes"
+    if "nc" in letters:
+        answer, reason = "no", "non-commercial: use for commercial advantage is excluded"
+    elif "nd" in letters:
         answer = "ask"
-        reason = "commercial use is permitted, adaptations may not be passed on; whether a model is one is disputed"
+        reason = (
+            "commercial use is permitted, passing on adaptations is not; whether a model is one is disputed"
+        )
     else:
-        answer = "yes"
-        reason = _SHARED if "sa" in parts else _NAMED
-    return Terms(name, answer, reason, True, "sa" in parts, "nd" in parts)
+        reason = _SHARED if "sa" in letters else _NAMED
+    name = "-".join(["CC", *(part.upper() for part in letters), *version])
+    return Terms(name, answer, reason, True, "sa" in letters, "nd" in letters)
 
 
-_TABLE: tuple[tuple[dict[str, str], Answer, str, bool, bool], ...] = (
-    (_PERMISSIVE, "yes", _NAMED, True, False),
-    (_PUBLIC_DOMAIN, "yes", _PUBLIC, False, False),
-    (
-        {"no known copyright restrictions": _FLICKR_COMMONS},
-        "ask",
-        "nobody is known to hold rights, and nobody vouches for it",
-        False,
-        False,
-    ),
-    ({"US-Government": _GOVERNMENT_PAGES}, "yes", _PUBLIC, False, False),
-    (_SHARE_ALIKE, "yes", _SHARED, True, True),
-    (_COPYLEFT, "ask", _CODE, True, True),
-    ({"all rights reserved": _RESERVED}, "no", "every use needs the holder's permission", False, False),
+# The letters of a Creative Commons licence, or its parts in words, and the version after them. Without "cc" before
+# them the letters must be two, as "by" is a word; "attribution" alone needs what makes it a licence.
+_CC = re.compile(
+    r"(?<= )(?:(?:creative commons )?(?:cc|creativecommons org licenses|creative commons) ?(?:license )?"
+    r"(by(?: nc)?(?: sa| nd)?)|(by nc(?: sa| nd)?|by sa|by nd))(?: (\d)(?: (\d))?)?(?= )"
 )
+_CC_IN_WORDS = re.compile(
+    r"(?<= )(?:creative commons |cc )?attribution((?: non ?commercial)?)((?: share ?alike| no ?deriv\w*)?)"
+    r"(?: (\d)(?: (\d))?| (?:generic|international|unported|license))(?= )"
+)
+_NOT_COMMERCIAL = re.compile(
+    r" non ?commercial| not for (?:any )?commercial| no commercial| not be used commercial|"
+    r" (?:research|academic|education\w*|scientific|personal|private|evaluation)"
+    r"(?: (?:and|or) \w+)*(?: use| purposes?)? only | only (?:be )?(?:used )?(?:for|in) (?:\w+ )?"
+    r"(?:research|academic|education\w*|scientific|personal)| for (?:\w+ )?(?:research|academic|education\w*)"
+    r"(?: (?:and|or) \w+)? (?:use|purposes?) "
+)
+_SAYS_NOTHING = frozenset(
+    "license licensed licenses under the a of is are and v version ver international generic unported universal igo "
+    "creative commons creativecommons cc org opensource spdx org http https www html txt deed legalcode public domain "
+    "dedication en de fr es it nl jp us uk au images image data dataset photos code opendatacommons apache".split()
+)
+
+_NAMED = "commercial use is permitted when its notice and author are kept"
+_SHARED = "commercial use is permitted; whether a model is an adaptation to be shared alike is disputed"
+_WAIVED = "the rights are waived or there are none"
+_VAGUE = "nobody is known to hold rights, and nobody vouches for it"
+_CODE = "made for programs; what sharing derived works alike means for images and models is unclear"
+_RESERVED = "every use needs its holder's permission"
+
+# Names as people write them: SPDX identifier first, each in words as ``_words`` gives them.
+_KNOWN: tuple[tuple[Answer, str, tuple[bool, bool], dict[str, tuple[str, ...]]], ...] = (
+    (
+        "yes",
+        _NAMED,
+        (True, False),
+        {
+            "MIT": ("mit", "expat"),
+            "Apache-2.0": (
+                "apache 2 0",
+                "apache license 2 0",
+                "apache license version 2 0",
+                "apache 2",
+                "apache",
+            ),
+            "BSD-2-Clause": ("bsd 2 clause", "simplified bsd"),
+            "BSD-3-Clause": ("bsd 3 clause", "new bsd", "modified bsd", "bsd"),
+            "ISC": ("isc",),
+            "Zlib": ("zlib",),
+            "BSL-1.0": ("bsl 1 0", "boost software license"),
+            "ODC-By-1.0": ("odc by 1 0", "odc by", "open data commons attribution license"),
+            "CDLA-Permissive-1.0": ("cdla permissive 1 0",),
+            "CDLA-Permissive-2.0": ("cdla permissive 2 0", "cdla permissive"),
+            "OGL-UK-3.0": (
+                "ogl uk 3 0",
+                "ogl uk",
+                "open government license v 3 0",
+                "open government license",
+            ),
+            "etalab-2.0": ("etalab 2 0", "license ouverte open license 2 0", "license ouverte"),
+            "DL-DE-BY-2.0": ("dl de by 2 0",),
+        },
+    ),
+    (
+        "yes",
+        _WAIVED,
+        (False, False),
+        {
+            "MIT-0": ("mit 0",),
+            "0BSD": ("0 bsd",),
+            "Unlicense": ("unlicense",),
+            "CC0-1.0": ("cc 0 1 0", "cc 0", "cc zero", "creative commons zero", "publicdomain zero 1 0"),
+            "CC-PDM-1.0": ("publicdomain mark 1 0", "public domain mark 1 0", "public domain mark"),
+            "CC-PDDC": ("cc pddc",),
+            "PDDL-1.0": ("pddl 1 0", "pddl"),
+            "public domain": ("public domain", "publicdomain"),
+            "US government work": (
+                "united states government work",
+                "u s government work",
+                "us government work",
+                "usa gov copyright shtml",
+                "usa gov copyright",
+                "usa gov government works",
+            ),
+        },
+    ),
+    (
+        "yes",
+        _SHARED,
+        (True, True),
+        {
+            "ODbL-1.0": ("odbl 1 0", "odbl", "open database license"),
+            "CDLA-Sharing-1.0": ("cdla sharing 1 0", "cdla sharing"),
+        },
+    ),
+    (
+        "ask",
+        _VAGUE,
+        (False, False),
+        {"no known copyright restrictions": ("no known copyright restrictions", "flickr com commons usage")},
+    ),
+    (
+        "ask",
+        _CODE,
+        (True, True),
+        {
+            "GPL-2.0": ("gpl 2 0", "gplv 2", "gpl v 2"),
+            "GPL-3.0": ("gpl 3 0", "gplv 3", "gpl v 3", "gpl", "gnu general public license"),
+            "LGPL": ("lgpl", "lgplv 3"),
+            "AGPL-3.0": ("agpl 3 0", "agplv 3", "agpl"),
+            "MPL-2.0": ("mpl 2 0", "mpl", "mozilla public license"),
+            "GFDL": ("gfdl", "gnu free documentation license"),
+        },
+    ),
+    ("no", _RESERVED, (False, False), {"all rights reserved": ("all rights reserved",)}),
+)
+# The longest names first, so that "MIT-0" is not read as "MIT" and something more.
+_NAMES = [
+    (re.compile(rf"(?<= ){re.escape(name)}(?= )"), Terms(licence, answer, reason, *obligations))
+    for name, licence, answer, reason, obligations in sorted(
+        (
+            (name, licence, answer, reason, obligations)
+            for answer, reason, obligations, licences in _KNOWN
+            for licence, names in licences.items()
+            for name in names
+        ),
+        key=lambda row: -len(row[0]),
+    )
+]

@@ -19,7 +19,7 @@ from ..table import Table
 from .dataset import Dataset
 from .licence_terms import Answer, recognise_licence
 
-NOTICE = "This reads the names of licences and is not legal advice; what a licence means for a model is for a lawyer to say."
+NOTICE = "This reads the names of licences and is not legal advice; what they mean for a model is for a lawyer to say."
 
 _SAID = {"yes": "may", "no": "may not", "ask": "are to be asked about"}
 
@@ -143,7 +143,7 @@ def with_hashes(dataset: Dataset, workers: int | None = None) -> Dataset:
         if sample.image_path is not None and not sample.provenance.sha256
     ]
     digests = dict(_digests(wanted, workers))
-    for path, digest in digests.items():
+    for digest in digests.values():
         if isinstance(digest, ReadError):
             raise digest
     samples = dataset.samples

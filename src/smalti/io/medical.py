@@ -194,7 +194,9 @@ def _read_header(stream: Any, name: str, max_pixels: int) -> NiftiHeader:
     check_pixels(name, spatial, max_pixels, channels)
     if raw.get_data_dtype().names is not None:
         if channels > 1:
-            raise ReadError(f"{name} has colours along the axes {shape}, wanted colours or channels; split it")
+            raise ReadError(
+                f"{name} has colours along the axes {shape}, wanted colours or channels; split it"
+            )
         channels = len(raw.get_data_dtype().names)
     return NiftiHeader(spatial, channels, _geometry(raw, affine, len(spatial)), raw)
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from smalti.data.dataset import Dataset
 from smalti.data.scenes import SCENES, make_scene, scene_classes, scene_kind, scenes
 from smalti.data.scenes.scene import split_of
 from smalti.errors import InputError, UnknownName
@@ -287,3 +288,15 @@ def test_unknown_kinds_and_no_scenes_are_told():
         scenes("forest", 3)
     with pytest.raises(InputError, match="n must be 1 or more"):
         scenes("cells", 0)
+
+
+def test_a_folder_of_scenes_reads_back_as_it_was_made(kind, tmp_path):
+    made = scenes(kind, 3, seed=2, **SMALL[kind])
+    report = Dataset(made, scene_classes(kind)).write(tmp_path / "out", "smalti")
+    assert not report, report
+    again = Dataset.open(tmp_path / "out")
+    for one, other in zip(made, again, strict=True):
+        assert (one.name, one.split, one.group) == (other.name, other.split, other.group)
+        assert one.provenance.source == other.provenance.source and other.provenance.licence == "CC0-1.0"
+        assert one.truth == other.truth
+        assert np.array_equal(one.image.pixels, other.image.pixels)

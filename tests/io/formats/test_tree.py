@@ -109,3 +109,12 @@ def test_a_missing_path_is_named(tmp_path):
 def test_natural_order_is_total():
     names = ["10", "9", "a", "a1", "01", "1", "", "1a", "ß", "²"]
     assert sorted(sorted(names), key=natural) == sorted(sorted(names, reverse=True), key=natural)
+
+
+def test_files_by_suffix_in_whatever_case(tmp_path):
+    filled(tmp_path, "a.PNG", "b.png", "c.nii.gz", "d.gz", "e", "sub/f.Png", "g.txt")
+    tree = Tree(tmp_path)
+    assert tree.with_suffix(".png") == ["a.PNG", "b.png", "sub/f.Png"]
+    assert tree.with_suffix(".nii.gz") == ["c.nii.gz"]
+    assert tree.with_suffix(".png", ".txt") == ["a.PNG", "b.png", "g.txt", "sub/f.Png"]
+    assert tree.with_suffix(".json") == []

@@ -159,10 +159,7 @@ class VoidJudge:
 
     def _wrapped(self, class_id: int) -> float:
         """Share of the outlines of all other classes that this class lies along."""
-        outline = sum(
-            count for (one, other), count in self._meets.items() if other > 0 and class_id != other or one > 0 and class_id != one
-        )
-        beside = sum(
-            count for pair, count in self._meets.items() if class_id in pair and max(set(pair) - {class_id}) > 0
-        )
+        others = [(pair, count) for pair, count in self._meets.items() if max({*pair} - {class_id}) > 0]
+        outline = sum(count for _, count in others)
+        beside = sum(count for pair, count in others if class_id in pair)
         return beside / outline if outline else 0.0

@@ -166,7 +166,7 @@ class Checks:
             else:
                 return "" if segmentation else _without(annotation)
             return _faulty_polygons(segmentation)
-        if isinstance(segmentation, Mapping):
+        if isinstance(segmentation, dict):
             return self._rle_fault(annotation, segmentation, size)
         if segmentation is None:
             return _without(annotation)
@@ -174,14 +174,19 @@ class Checks:
 
     def _rle_fault(self, annotation: Mapping[str, Any], rle: Mapping[str, Any], size: Size | None) -> str:
         counts, said = rle.get("counts"), rle.get("size")
-        if not isinstance(said, list) or len(said) != 2 or not all(type(side) is int for side in said):
-            return f"the size of a run-length encoded mask is [height, width] in pixels, got {said!r}"
-        if size is not None and (said[0], said[1]) != size:
-            return f"its mask is {said[0]} x {said[1]} and its image {size[0]} x {size[1]} (height x width)"
+        if size is None or said != [*size]:
+            if (
+                not isinstance(said, list)
+                or len(said) != 2
+                or not all(type(side) is int and side > 0 for side in said)
+            ):
+                return f"the size of a run-length encoded mask is [height, width] in pixels, got {said!r:.60}"
+            if size is not None:
+                return f"its mask is {said[0]} x {said[1]} and its image {size[0]} x {size[1]} (height x width)"
         pixels = said[0] * said[1]
         if isinstance(counts, str) and counts.isascii():
             self._texts.append(counts)
-            self._sizes.append(min(max(pixels, 0), 2**62))
+            self._sizes.append(min(pixels, 2**62))
             self._waiting.append(annotation)
             return ""
         if isinstance(counts, list):

@@ -37,8 +37,6 @@ MAX_CLASSES = 256
 """Most numbers that are taken for classes when no list names them."""
 
 _NUMBERS = "A known list (cityscapes, cityscapes-train, camvid, voc), a file, or names with their numbers."
-_MAX_16_BITS = 65535
-_MAX_32_BITS = 2**32 - 1
 
 
 class LabelMaps(MaskFolder):

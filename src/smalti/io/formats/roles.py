@@ -208,10 +208,16 @@ class Wanted:
         return cls(role, text, None, any(path.startswith(prefix) for path in tree.paths))
 
     def take(self, files: Files) -> tuple[Files, Files]:
-        """The files that are meant, and the others."""
+        """The files that are meant, and the others. What the first ``*`` of a glob's file name stands for is the key."""
         taken, left = Files(), Files()
         for stem, path in files:
-            (taken if self._has(path) else left).add(stem, path)
+            if self.pattern is None:
+                (taken if self._has(path) else left).add(stem, path)
+            elif match := self.pattern.match(path):
+                key = match.groupdict().get("key") or stem
+                taken.add(key.removesuffix(path[path.rindex(".") :]), path)
+            else:
+                left.add(stem, path)
         return taken, left
 
     def describe(self, path: str) -> Folder:
@@ -238,23 +244,22 @@ class Wanted:
         )
 
     def _has(self, path: str) -> bool:
-        if self.pattern is not None:
-            return self.pattern.match(path) is not None
         return path.startswith(f"{self.text}/") or (not self.anchored and f"/{self.text}/" in path)
 
 
 def _glob(text: str) -> str:
     """A regular expression for a glob in which ``*`` stays inside a folder and ``**`` does not."""
     signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    parts = _GLOB_SIGN.findall(text)
-    return (
-        "".join(
+    folder, slash, name = text.rpartition("/")
+    told = []
+    for whole in (folder + slash, name):
+        parts = [
             signs.get(part)
             or (part.replace("[!", "[^") if len(part) > 1 and part[0] == "[" else re.escape(part))
-            for part in parts
-        )
-        + r"\Z"
-    )
+            for part in _GLOB_SIGN.findall(whole)
+        ]
+        told.append("".join(parts))
+    return told[0] + told[1].replace(signs["*"], f"(?P<key>{signs['*']})", 1) + r"\Z"
 
 
 def without(stem: str, words: frozenset[str]) -> str:

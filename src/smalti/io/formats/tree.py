@@ -88,7 +88,27 @@ class Tree:
 
     def with_suffix(self, *suffixes: str) -> list[str]:
         """Paths that end in one of ``suffixes`` (lower case, such as ``.png`` or ``.nii.gz``)."""
-        return [path for path in self.paths if path.lower().endswith(suffixes)]
+        endings = {suffix[suffix.rfind(".") :] for suffix in suffixes}
+        there = [ending for ending in endings if ending in self._by_ending]
+        if not there:
+            return []
+        among = self._by_ending[there[0]] if len(there) == 1 else self.paths
+        return [path for path in among if path.lower().endswith(suffixes)]
+
+    @cached_property
+    def _by_ending(self) -> dict[str, list[str]]:
+        """Paths by what stands from the last point on, in lower case: twenty formats look for theirs."""
+        found: dict[str, list[str]] = {}
+        for path in self.paths:
+            found.setdefault(path[path.rfind(".") :], []).append(path)
+        merged: dict[str, list[str]] = {}
+        for ending, paths in found.items():
+            low = ending.lower()
+            if low in merged:
+                merged[low] = [path for path in self.paths if path[path.rfind(".") :].lower() == low]
+            else:
+                merged[low] = paths
+        return merged
 
     def file(self, name: str) -> Path:
         """The place of a file named in the dataset. Raises ``ReadError`` for one outside of it."""
