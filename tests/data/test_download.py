@@ -336,6 +336,13 @@ def test_a_refusal_is_final_and_told(server, tmp_path, status):
     assert len(server.asked) == 1 and not (tmp_path / "tiny").exists()
 
 
+@pytest.mark.parametrize("url", ["ftp://data.example/set.zip", "file:///etc/passwd", "http://"])
+def test_addresses_of_other_kinds_are_refused(server, tmp_path, url):
+    entry = dataset(server, files=(PublicFile(url),))
+    with pytest.raises(ReadError, match="no address that can be downloaded"):
+        get(entry, tmp_path)
+
+
 def test_no_server_at_all_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     server = Server()
@@ -673,3 +680,13 @@ def test_pooch_comes_with_its_extra(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "require", missing)
     with pytest.raises(ReadError, match="pooch from download"):
         get(dataset(server), tmp_path)
+
+
+def test_the_page_has_a_row_for_every_entry_as_the_table_has_it():
+    page = (Path(__file__).parents[2] / "docs" / "download.md").read_text("utf-8")
+    rows = [
+        f"| `{entry.name}` | {entry.title} | {'?' if entry.size is None else f'{entry.size / 1e6:,.0f}'} "
+        f"| {entry.licence} | {entry.commercial} | {'yes' if entry.verified else 'no'} |"
+        for entry in PUBLIC_DATASETS.values()
+    ]
+    assert [line for line in page.splitlines() if line.startswith("| `")] == rows

@@ -101,7 +101,7 @@ def _read(words: str) -> Terms | None:
         any(each.share_alike for each in found),
         any(each.no_derivatives for each in found),
     )
-    if terms.commercial == "yes" and set(words.split()) - _SAYS_NOTHING:
+    if terms.commercial == "yes" and set(words.split()) - set(_BESIDE_A_NAME.split()):
         return replace(
             terms, commercial="ask", reason="it says more than the name of a licence; read its text"
         )
@@ -148,11 +148,11 @@ _NOT_COMMERCIAL = re.compile(
     r"(?:research|academic|education\w*|scientific|personal)| for (?:\w+ )?(?:research|academic|education\w*)"
     r"(?: (?:and|or) \w+)? (?:use|purposes?) "
 )
-_SAYS_NOTHING = frozenset(
-    "license licensed licenses under the a of is are and v version ver international generic unported universal igo "
-    "creative commons creativecommons cc org opensource spdx org http https www html txt deed legalcode public domain "
-    "dedication en de fr es it nl jp us uk au images image data dataset photos code opendatacommons apache".split()
-)
+_BESIDE_A_NAME = """
+    a and apache are au cc code commons creative creativecommons data dataset de dedication deed domain en es fr generic
+    html http https image images international is it jp legalcode license licensed licenses nl of opendatacommons
+    opensource org photos public spdx the txt uk under universal unported us v version www igo
+"""  # words that do not change what a name says
 
 _NAMED = "commercial use is permitted when its notice and author are kept"
 _SHARED = "commercial use is permitted; whether a model is an adaptation to be shared alike is disputed"
@@ -171,6 +171,7 @@ _KNOWN: tuple[tuple[Answer, str, tuple[bool, bool], dict[str, tuple[str, ...]]],
             "MIT": ("mit", "expat"),
             "Apache-2.0": (
                 "apache 2 0",
+                "apache org licenses license 2 0",
                 "apache license 2 0",
                 "apache license version 2 0",
                 "apache 2",

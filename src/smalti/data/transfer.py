@@ -176,8 +176,8 @@ class Transfer:
                 raise _Again("the file has changed on the server; it is fetched anew", 0.0)
         else:
             have = 0
-        self._check_room(found.total, have)
         self.part.parent.mkdir(parents=True, exist_ok=True)
+        self._check_room(found.total, have)
         self.remembered.write_text(json.dumps(found.__dict__), "utf-8")
         done = have
         try:
@@ -211,7 +211,7 @@ class Transfer:
 
     def _check_room(self, total: int | None, have: int) -> None:
         wanted = (total or self.size or 0) - have
-        free = shutil.disk_usage(self.part.parent if self.part.parent.is_dir() else Path.cwd()).free
+        free = shutil.disk_usage(self.part.parent).free
         if wanted + FREE_BYTES > free:
             raise WriteError(
                 f"{self.part.parent} has {free / 1e9:.2f} GB free and {wanted / 1e9:.2f} GB are to come; "

@@ -111,7 +111,9 @@ def write_nifti(
     size = image.shape[::-1]
     if image.num_channels > 1:
         size += (1,) * (2 * (image.ndim == 2)) + (image.num_channels,)
+    steps = header["pixdim"].copy()
     header.set_data_shape(size)
+    header["pixdim"] = steps  # nibabel sets those of axes that are not there
     header.set_data_dtype(pixels.dtype)
     header["scl_slope"], header["scl_inter"] = 1, 0
     offset = -(-(int(header["sizeof_hdr"]) + 4) // 16) * 16

@@ -30,8 +30,8 @@ def partition_scores(truth: Segmentation, predicted: Segmentation) -> PartitionS
 
     Covering: the mean over pixels of the best IoU that their region of truth has with any of the other side
     (Arbelaez, Maire, Fowlkes, Malik, PAMI 2011, sec. 3.1). Adapted Rand F: the harmonic mean of precision and recall
-    of pairs of pixels in one region, pairs of a pixel with itself included (the SNEMI3D challenge's error is one
-    minus it, up to those pairs). VI: H(truth | predicted) + H(predicted | truth) with logarithms of base 2
+    of pairs of pixels that lie in one region, 1 where there are no such pairs (1 minus the error of Arganda-Carreras et
+    al., Frontiers in Neuroanatomy 2015). VI: H(truth | predicted) + H(predicted | truth) with logarithms of base 2
     (Meila, J. Multivariate Analysis 2007).
     """
     table = overlap(*both_judged(truth, predicted))
@@ -46,8 +46,9 @@ def partition_scores(truth: Segmentation, predicted: Segmentation) -> PartitionS
     best, other_best = np.zeros(len(areas)), np.zeros(len(other_areas))
     np.maximum.at(best, table.truth - 1, iou)
     np.maximum.at(other_best, table.predicted - 1, iou)
-    together = np.square(pixels).sum()
-    rand_f = 2 * together / (np.square(areas).sum() + np.square(other_areas).sum())
+    together = np.square(pixels).sum() - total
+    pairs = np.square(areas).sum() + np.square(other_areas).sum() - 2 * total
+    rand_f = 2 * together / pairs if pairs else 1.0
     vi = float(-(pixels * (np.log2(pixels / area) + np.log2(pixels / other_area))).sum() / total)
     return PartitionScores(
         float((areas * best).sum() / total),

@@ -48,7 +48,7 @@ def told(pairing):
         ("MT_Crack/Imgs/a.jpg", "MT_Crack/Imgs/a.png", "MT_Crack/a", None),
         ("a.b.jpg", "masks/a.b.png", "a.b", None),
         ("case1/image.png", "case1/mask.png", "case1", None),
-        ("leftImg8bit/val/ulm/ulm_1_leftImg8bit.png", "gtFine/val/ulm/ulm_1_gtFine_labelIds.png", "val/ulm/ulm_1", "val"),
+        ("leftImg8bit/val/u/u_1_leftImg8bit.png", "gtFine/val/u/u_1_gtFine_labelIds.png", "val/u/u_1", "val"),
     ],
 )  # fmt: skip
 def test_layouts_of_the_field_are_understood(tmp_path, image, mask, name, split):
@@ -120,7 +120,8 @@ def test_a_star_stays_inside_a_folder(tmp_path):
 
 
 def test_named_images_leave_other_folders_alone(tmp_path):
-    tree = tree_of(tmp_path, "images/a.png", "labels/a.png", "raw/x/images/x.png", "raw/x/masks/1.png", "raw/x/masks/2.png")  # fmt: skip
+    own = ["x/images/x.png", "x/masks/1.png", "x/masks/2.png"]
+    tree = tree_of(tmp_path, "images/a.png", "labels/a.png", *own)
     assert find_pairs(tree).problems
     found = find_pairs(tree, images="images")
     assert told(found) == {"a": ("images/a.png", "labels/a.png")}

@@ -16,6 +16,8 @@ from .warp import Border, Interpolation, Warp
 Curve = Callable[[np.ndarray, float, float], np.ndarray]
 """Values (..., C) or (..., 1) in floats, lowest and highest value of the image -> new values (..., C) or (..., 1)."""
 
+_EVERY_BYTE = np.arange(256, dtype=np.float32)[:, np.newaxis]
+
 LIMIT = 3.0
 """Axes whose spacing is more than this many times the finest do not turn, bend or grow: nnU-Net's threshold of
 anisotropy (Isensee et al., Nature Methods 18, 2021), beyond which it augments slice by slice."""
@@ -116,19 +118,16 @@ class Draft:
                 self.value_range = _own_range(self.values)
         return self.value_range
 
-    def mean(self, per_channel: bool = False) -> np.ndarray:
-        """Mean value as it will be after the tones so far, (1,) or (C,) float32."""
+    def means(self) -> np.ndarray:
+        """Mean value of each channel as it will be after the tones so far, (C,) float32."""
         self._settle_moves()
         values = self.values
-        if values.shape[-1] <= 4 and values.dtype in (np.uint8, np.uint16, np.float32) and values.ndim == 3:
-            means = np.array(cv2.mean(np.ascontiguousarray(values))[: values.shape[-1]], np.float32)
+        if values.shape[-1] <= 4 and values.dtype in (np.uint8, np.uint16, np.float32):
+            flat = np.ascontiguousarray(values).reshape(values.shape[0], -1, values.shape[-1])
+            means = np.array(cv2.mean(flat)[: values.shape[-1]], np.float32)
         else:
             means = values.mean(axis=tuple(range(values.ndim - 1)), dtype=np.float64).astype(np.float32)
-        means = means if per_channel else means.mean(keepdims=True)
-        low, high = self.limits()
-        for curve in self._curves:
-            means = curve(means, low, high).clip(low, high)
-        return means if per_channel else means.mean(keepdims=True)
+        return self._toned(means, self._curves)
 
     # Moves
 
@@ -227,21 +226,21 @@ class Draft:
 
     # Values
 
-    def _settle_tones(self) -> None:
-        if not self._curves:
-            return
+    def _toned(self, values: np.ndarray, curves: Sequence[Curve]) -> np.ndarray:
+        """Floats (..., C) or (..., 1) after the curves, kept between the limits after each."""
         low, high = self.limits()
+        for curve in curves:
+            values = np.minimum(np.maximum(curve(values, low, high), low), high)
+        return values
+
+    def _settle_tones(self) -> None:
         curves, self._curves = self._curves, []
+        if not curves:
+            return
         if self.pixels.dtype == np.uint8:
-            values = np.arange(256, dtype=np.float32)[:, np.newaxis]
-            for curve in curves:
-                values = curve(values, low, high).clip(low, high)
-            self._look_up(np.rint(values).astype(np.uint8))
+            self._look_up(np.rint(self._toned(_EVERY_BYTE, curves)).astype(np.uint8))
         else:
-            values = self.floats()
-            for curve in curves:
-                values = curve(values, low, high).clip(low, high)
-            self.put(values)
+            self.put(self._toned(self.floats(), curves))
 
     def _look_up(self, table: np.ndarray) -> None:
         """Replace 8-bit values by a table, (256, 1) for all channels or (256, C)."""
@@ -340,7 +339,7 @@ class Draft:
 
 def _native(array: np.ndarray) -> np.ndarray:
     """The same numbers in this machine's byte order."""
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _own_range(values: np.ndarray) -> tuple[float, float]:

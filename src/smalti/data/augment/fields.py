@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 
@@ -22,7 +23,7 @@ def _quantiles(count: int) -> np.ndarray:
 
 def random_bytes(shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
     """Evenly distributed bytes, uint8."""
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     words = rng.integers(0, 2**64, -(-count // 8), np.uint64)
     return words.astype("<u8", copy=False).view(np.uint8)[:count].reshape(shape)
 
@@ -40,7 +41,7 @@ def normals(shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
 
     3.6 times as fast as ``standard_normal`` (0.20 and 0.74 ms for 256 x 256).
     """
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     words = rng.integers(0, 2**64, -(-count // 4), np.uint64)
     draws = words.astype("<u8", copy=False).view(np.uint16)[:count]
     found = np.empty(count, np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
@@ -17,11 +18,11 @@ Length = Annotated[int, Field(ge=1, le=100_000)]
 Size = Annotated[tuple[Length, ...], Field(max_length=3)]
 
 
-def _size(size: Sequence[int], ndim: int, name: str) -> np.ndarray:
+def _size(size: Sequence[int], ndim: int, name: str) -> list[int]:
     """One length for every axis, from as many as there are axes or from one for all."""
     if len(size) not in (1, ndim):
         raise InputError(f"{name}: size must be one number or {ndim}, one per axis, got {tuple(size)}")
-    return np.broadcast_to(np.array(size), (ndim,))
+    return list(size) * (ndim if len(size) == 1 else 1)
 
 
 class Crop(Spatial):
@@ -29,7 +30,8 @@ class Crop(Spatial):
 
     Around ``anywhere``, every place is as likely. Around a ``class``, one of the classes in the image is drawn and
     then a pixel of it, so that rare ones are seen as often as common ones; around a ``segment``, one of them is
-    drawn and the middle of its box taken. Where nothing is labelled the place is anywhere. A crop is a window: what
+    drawn and the middle of its box taken. Where nothing is labelled the place is anywhere. Around the ``center``
+    nothing is drawn. A crop is a window: what
     a rotation later in the chain brings into it from outside is the image, not void.
     """
 
@@ -41,7 +43,7 @@ class Crop(Spatial):
     size: Size = Field(
         (256,), min_length=1, description="Pixels along each axis, z, y, x, or one number for all."
     )
-    around: Literal["anywhere", "class", "segment"] = Field(
+    around: Literal["anywhere", "center", "class", "segment"] = Field(
         "anywhere", description="What the crop is to show."
     )
     jitter: float = Field(
@@ -49,19 +51,24 @@ class Crop(Spatial):
     )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
-        size, shape = _size(self.size, draft.ndim, self.name), np.array(draft.shape)
-        target = None if self.around == "anywhere" else _target(draft, self.around, rng)
-        room = shape - size
-        draws = rng.random(draft.ndim)
-        if target is None:
-            start = np.floor(draws * (room + 1))
-        else:
-            start = np.rint(target - (size - 1) / 2 + (2 * draws - 1) * self.jitter * size)
-        start = np.where(room >= 0, np.clip(start, 0, np.maximum(room, 0)), room // 2)
-        draft.move(translation(start), shape=size)
+        size = _size(self.size, draft.ndim, self.name)
+        targets = None if self.around in ("anywhere", "center") else _target(draft, self.around, rng)
+        starts = []
+        for axis, (length, wanted) in enumerate(zip(draft.shape, size, strict=True)):
+            room = length - wanted
+            draw = 0.0 if self.around == "center" else rng.random()
+            if room < 0 or self.around == "center":
+                start = room // 2
+            elif targets is None:
+                start = math.floor(draw * (room + 1))
+            else:
+                middle = targets[axis] + (2 * draw - 1) * self.jitter * wanted
+                start = min(room, max(0, round(middle - (wanted - 1) / 2)))
+            starts.append(start)
+        draft.move(translation(starts), shape=size)
 
 
-def _target(draft: Draft, around: str, rng: np.random.Generator) -> np.ndarray | None:
+def _target(draft: Draft, around: str, rng: np.random.Generator) -> list[float] | None:
     """A place of a class or segment drawn at random, in pixels of the frame as it is; None where there is none."""
     layers = draft.truths[0].layers if draft.truths else []
     highest = max((int(layer.max()) for layer in layers), default=0)
@@ -95,7 +102,7 @@ def _target(draft: Draft, around: str, rng: np.random.Generator) -> np.ndarray |
                 point = np.array(np.unravel_index(places[number], layer.shape), float)
                 break
             number -= len(places)
-    return draft.locate(point[np.newaxis])[0]
+    return draft.locate(point[np.newaxis])[0].tolist()
 
 
 class Pad(Spatial):
@@ -110,11 +117,12 @@ class Pad(Spatial):
     multiple_of: Length = Field(1, description="The length of every axis becomes a multiple of this.")
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
-        shape = np.array(draft.shape)
-        wanted = np.maximum(shape, _size(self.size or (1,), draft.ndim, self.name))
-        wanted = -(-wanted // self.multiple_of) * self.multiple_of
-        if (wanted != shape).any():
-            draft.move(translation(-((wanted - shape) // 2)), shape=wanted)
+        least = _size(self.size or (1,), draft.ndim, self.name)
+        wanted = [max(pair) for pair in zip(draft.shape, least, strict=True)]
+        wanted = [-(-length // self.multiple_of) * self.multiple_of for length in wanted]
+        if tuple(wanted) != draft.shape:
+            starts = [-((wide - length) // 2) for wide, length in zip(wanted, draft.shape, strict=True)]
+            draft.move(translation(starts), shape=wanted)
 
 
 class Resize(Spatial):
@@ -132,7 +140,7 @@ class Resize(Spatial):
     )
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
-        size, shape = _size(self.size, draft.ndim, self.name), np.array(draft.shape)
+        size, shape = np.array(_size(self.size, draft.ndim, self.name)), np.array(draft.shape)
         step = shape / size
         if self.fit == "inside":
             step = np.full(draft.ndim, step.max())

@@ -29,6 +29,8 @@ from .augmentation import (
 from .draft import Draft
 from .fields import byte_normals, normals, random_bytes
 
+Draws = float | np.ndarray
+
 
 class Tone(Augmentation):
     """What changes values by a curve. The curves of a chain are joined; 8-bit pixels are looked up once."""
@@ -37,11 +39,12 @@ class Tone(Augmentation):
 
     per_channel: bool = Field(False, description="Whether each channel is changed by numbers of its own.")
 
-    def _draws(self, draft: Draft, span: Span, rng: np.random.Generator, ratios: bool = False) -> np.ndarray:
-        """One draw, or one for each channel, (1,) or (C,) float32."""
+    def _draws(self, draft: Draft, span: Span, rng: np.random.Generator, ratios: bool = False) -> Draws:
+        """One draw, or one for each channel, (C,) float32."""
         draw = between_ratios if ratios else between
-        count = draft.num_values if self.per_channel else 1
-        return np.array([draw(span, rng) for _ in range(count)], np.float32)
+        if not self.per_channel:
+            return draw(span, rng)
+        return np.array([draw(span, rng) for _ in range(draft.num_values)], np.float32)
 
 
 class Brightness(Tone):
@@ -60,10 +63,8 @@ class Brightness(Tone):
         draft.tone(partial(_brightened, shift=shift, factor=factor))
 
 
-def _brightened(
-    values: np.ndarray, low: float, high: float, *, shift: np.ndarray, factor: np.ndarray
-) -> np.ndarray:
-    return (values - low) * factor + (low + shift * np.float32(high - low))
+def _brightened(values: np.ndarray, low: float, high: float, *, shift: Draws, factor: Draws) -> np.ndarray:
+    return (values - low) * factor + (low + shift * (high - low))
 
 
 class Contrast(Tone):
@@ -82,15 +83,14 @@ class Contrast(Tone):
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         factor = self._draws(draft, self.factor, rng, ratios=True)
         if self.around == "middle":
-            center = np.array([sum(draft.limits()) / 2], np.float32)
+            center: Draws = sum(draft.limits()) / 2
         else:
-            center = draft.mean(self.per_channel)
+            means = draft.means()
+            center = means if self.per_channel else sum(means.tolist()) / len(means)
         draft.tone(partial(_contrasted, factor=factor, center=center))
 
 
-def _contrasted(
-    values: np.ndarray, low: float, high: float, *, factor: np.ndarray, center: np.ndarray
-) -> np.ndarray:
+def _contrasted(values: np.ndarray, low: float, high: float, *, factor: Draws, center: Draws) -> np.ndarray:
     return (values - center) * factor + center
 
 
@@ -108,12 +108,11 @@ class Gamma(Tone):
         draft.tone(partial(_powered, exponent=self._draws(draft, self.exponent, rng, ratios=True)))
 
 
-def _powered(values: np.ndarray, low: float, high: float, *, exponent: np.ndarray) -> np.ndarray:
+def _powered(values: np.ndarray, low: float, high: float, *, exponent: Draws) -> np.ndarray:
     if high <= low:
         return values
-    span = values.dtype.type(high - low)
-    share = ((values - values.dtype.type(low)) / span).clip(0, 1)
-    return share**exponent * span + values.dtype.type(low)
+    share = np.minimum(np.maximum((values - low) / (high - low), 0), 1)
+    return share**exponent * (high - low) + low
 
 
 class Filter(Augmentation):

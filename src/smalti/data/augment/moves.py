@@ -36,6 +36,7 @@ class Bend:
 
 
 Stage = np.ndarray | Bend
+Rows = list[list[float]]  # a matrix as numbers of Python
 
 
 def along_axes(scales: Iterable[float], offsets: Iterable[float]) -> np.ndarray:
@@ -96,12 +97,26 @@ def simplified(stages: Sequence[Stage], ndim: int) -> list[Stage]:
     return simple
 
 
-def is_affine(rows: list[list[float]]) -> bool:
+def shifted(rows: Rows, starts: Sequence[float]) -> Rows:
+    """The matrix to positions counted from ``starts`` (ndim,)."""
+    if not any(starts):
+        return rows
+    *body, last = rows
+    return [
+        *(
+            [value - start * w for value, w in zip(row, last, strict=True)]
+            for row, start in zip(body, starts, strict=True)
+        ),
+        last,
+    ]
+
+
+def is_affine(rows: Rows) -> bool:
     """Whether the last row says nothing."""
     return not any(rows[-1][:-1])
 
 
-def is_whole(rows: list[list[float]]) -> bool:
+def is_whole(rows: Rows) -> bool:
     """Whether whole pixels come from whole pixels: a signed permutation of the axes and whole offsets."""
     if not is_affine(rows) or any(abs(value - round(value)) > WHOLE for row in rows for value in row):
         return False
@@ -109,14 +124,14 @@ def is_whole(rows: list[list[float]]) -> bool:
     return all(sum(row) == 1 for row in ones) and all(sum(column) == 1 for column in zip(*ones, strict=True))
 
 
-def keeps_slices(rows: list[list[float]], axis: int) -> bool:
+def keeps_slices(rows: Rows, axis: int) -> bool:
     """Whether whole slices along ``axis`` come from whole slices."""
     row = rows[axis]
     apart = all(abs(row[k]) < 1e-12 and abs(rows[k][axis]) < 1e-12 for k in range(len(rows) - 1) if k != axis)
     return apart and abs(abs(row[axis]) - 1) < 1e-9 and abs(row[-1] - round(row[-1])) < WHOLE
 
 
-def reach(rows: list[list[float]], shape: Sequence[int]) -> tuple[list[float], list[float]]:
+def reach(rows: Rows, shape: Sequence[int]) -> tuple[list[float], list[float]]:
     """Lowest and highest position that the pixels of a result of ``shape`` come from, along each axis."""
     ndim = len(shape)
     if is_affine(rows):

@@ -95,7 +95,7 @@ class Cutout(Filter):
         draft.settle()
         values = draft.values.copy()
         low, high = draft.limits()
-        mean = draft.mean(True) if self.fill == "mean" else None
+        mean = draft.means() if self.fill == "mean" else None
         for _ in range(self.count):
             place = []
             for length in draft.shape:

@@ -17,6 +17,8 @@ from ...sample import Sample
 from ...segmentation import Segmentation
 from .draft import Draft, Truth
 
+_EVERY_BYTE = np.arange(256, dtype=np.float32)
+
 Arrays = tuple[np.ndarray, np.ndarray | None] | tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 """Pixels (*S, C), labels (*S,), and the class ids of the segments where labels number segments."""
 
@@ -59,17 +61,17 @@ class Augmented:
     def floats(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> np.ndarray:
         """The pixels as a network takes them, channels first: ``(pixels - mean) / std``, (C, *S) float32."""
         channels = self.pixels.shape[-1]
-        means = np.broadcast_to(np.asarray(mean, np.float32), (channels,))
-        stds = np.broadcast_to(np.asarray(std, np.float32), (channels,))
+        means, stds = (
+            [float(given)] * channels if isinstance(given, int | float) else [float(one) for one in given]
+            for given in (mean, std)
+        )
         planes = np.empty((channels, *self.pixels.shape[:-1]), np.float32)
-        values = np.arange(256, dtype=np.float32)
-        for channel, plane in enumerate(self._planes()):
+        for plane, found, middle, spread in zip(self._planes(), planes, means, stds, strict=True):
             if plane.dtype == np.uint8:
-                table = (values - means[channel]) / stds[channel]
-                cv2.LUT(plane, table, dst=planes[channel].reshape(plane.shape))
+                cv2.LUT(plane, (_EVERY_BYTE - middle) / spread, dst=found.reshape(plane.shape))
             else:
-                np.subtract(plane, means[channel], out=planes[channel], dtype=np.float32, casting="unsafe")
-                planes[channel] /= stds[channel]
+                np.subtract(plane, middle, out=found, casting="unsafe")
+                found /= spread
         return planes
 
     def _planes(self) -> Sequence[np.ndarray]:

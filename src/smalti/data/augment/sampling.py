@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from .moves import Bend, Stage, is_affine, translation
+from .moves import Bend, Rows, Stage, is_affine, shifted
 
 LARGEST = 32000
 """Pixels a side; OpenCV addresses them with 16 bits."""
@@ -30,27 +30,28 @@ def sampleable(array: np.ndarray, nearest: bool) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def shrunk(array: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def shrunk(array: np.ndarray, rows: Rows) -> tuple[np.ndarray, Rows]:
     """The picture averaged over blocks where neighbours of the result lie two pixels or more apart.
 
     Otherwise pixels between would be passed over, and fine texture would come out as a coarse one (aliasing).
     """
-    rows = matrix.tolist()
     if not is_affine(rows):
-        return array, matrix
+        return array, rows
     blocks = [
-        min(length, max(1, int(math.hypot(*row[:2]) + 1e-9)))
+        min(length, max(1, int(math.hypot(*row[:2]) / rows[2][2] + 1e-9)))
         for row, length in zip(rows[:2], array.shape[:2], strict=True)
     ]
     if blocks == [1, 1]:
-        return array, matrix
+        return array, rows
     missing = [-length % block for length, block in zip(array.shape[:2], blocks, strict=True)]
     if any(missing):
         array = with_edge(array, 0, missing[0], 0, missing[1])
     size = [length // block for length, block in zip(array.shape[:2], blocks, strict=True)]
-    scaling = np.diag([1 / blocks[0], 1 / blocks[1], 1.0])
-    scaling[:2, 2] = [-(block - 1) / (2 * block) for block in blocks]
-    return resized(array, size, cv2.INTER_AREA), scaling @ matrix
+    middles = [(block - 1) / 2 for block in blocks]
+    scaled = [
+        [value / block for value in row] for row, block in zip(shifted(rows, middles), blocks, strict=False)
+    ]
+    return resized(array, size, cv2.INTER_AREA), [*scaled, rows[2]]
 
 
 def resized(array: np.ndarray, size_hw: Sequence[int], interpolation: int) -> np.ndarray:
@@ -81,33 +82,22 @@ def flipped(array: np.ndarray, flips: Sequence[bool]) -> np.ndarray:
 
 
 def sample_by_matrix(
-    array: np.ndarray,
-    matrix: np.ndarray,
-    size_hw: tuple[int, ...],
-    fill: float,
-    nearest: bool,
-    mirror: bool,
+    array: np.ndarray, rows: Rows, size_hw: tuple[int, ...], fill: float, nearest: bool, mirror: bool
 ) -> np.ndarray:
-    """The picture (H, W, C) at ``matrix(p)`` for every pixel p of a result."""
-    lines = _in_xy(matrix)
+    """The picture (H, W, C) at ``rows @ p`` for every pixel p of a result."""
+    (a, b, c), (d, e, f), (g, h, i) = rows  # of y, x; OpenCV has them of x, y
     flags = (cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
     size, value = (size_hw[1], size_hw[0]), (fill,) * 4
     mode = cv2.BORDER_REFLECT_101 if mirror else cv2.BORDER_CONSTANT
-    if len(lines) == 2:
+    if g == h == 0:
+        lines = np.array([[e / i, d / i, f / i], [b / i, a / i, c / i]])
         return by_channels(
             array, lambda planes: cv2.warpAffine(planes, lines, size, None, flags, mode, value)
         )
+    whole = np.array([[e, d, f], [b, a, c], [h, g, i]])
     return by_channels(
-        array, lambda planes: cv2.warpPerspective(planes, lines, size, None, flags, mode, value)
+        array, lambda planes: cv2.warpPerspective(planes, whole, size, None, flags, mode, value)
     )
-
-
-def _in_xy(matrix: np.ndarray) -> np.ndarray:
-    """A matrix of y, x as OpenCV has it, of x, y; two rows where it is affine."""
-    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
-    if g == h == 0:
-        return np.array([[e / i, d / i, f / i], [b / i, a / i, c / i]])
-    return np.array([[e, d, f], [b, a, c], [h, g, i]])
 
 
 def sample_by_maps(
@@ -178,8 +168,8 @@ def _offsets_at(
 
 
 def cut_to_reach(
-    array: np.ndarray, matrix: np.ndarray, low: Sequence[float], high: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray] | None:
+    array: np.ndarray, rows: Rows, low: Sequence[float], high: Sequence[float]
+) -> tuple[np.ndarray, Rows] | None:
     """The part of a picture that positions ``low`` to ``high`` need, and its matrix; None where there is none."""
     starts, parts = [], []
     for a, b, length in zip(low, high, array.shape, strict=False):
@@ -187,6 +177,6 @@ def cut_to_reach(
         stop = min(length, math.ceil(min(b, length)) + 3)
         if start >= stop:
             return None
-        starts.append(-start)
+        starts.append(start)
         parts.append(slice(start, stop))
-    return array[tuple(parts)], translation(starts) @ matrix if any(starts) else matrix
+    return array[tuple(parts)], shifted(rows, starts)

@@ -19,8 +19,8 @@ from .moves import (
     keeps_slices,
     mirrored,
     reach,
+    shifted,
     simplified,
-    translation,
 )
 from .sampling import (
     LARGEST,
@@ -168,17 +168,17 @@ class Warp:
             if wider:
                 array, maps = with_edge(array, 1, 1, 1, 1), [at + np.float32(1) for at in maps]
             return sample_by_maps(array, maps, fill, nearest, self.mirror)
-        matrix = self.matrix
+        rows = self.rows
         if not self.mirror or self._within(0):
-            cut = cut_to_reach(array, matrix, self.low, self.high)
+            cut = cut_to_reach(array, rows, self.low, self.high)
             if cut is None:
                 return np.full((*self.out_shape, array.shape[-1]), fill, array.dtype)
-            array, matrix = cut
+            array, rows = cut
         if not nearest:
-            array, matrix = shrunk(array, matrix)
+            array, rows = shrunk(array, rows)
         if wider:
-            array, matrix = with_edge(array, 1, 1, 1, 1), translation([1, 1]) @ matrix
-        return sample_by_matrix(array, matrix, self.out_shape, fill, nearest, self.mirror)
+            array, rows = with_edge(array, 1, 1, 1, 1), shifted(rows, [-1, -1])
+        return sample_by_matrix(array, rows, self.out_shape, fill, nearest, self.mirror)
 
     def _sampled_volume(self, array: np.ndarray, fill: float, nearest: bool) -> np.ndarray:
         for axis in range(3):

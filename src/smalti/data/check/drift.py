@@ -59,6 +59,19 @@ class DriftJudge:
             for split, groups in self._values.items()
         }
 
+    def summary(self) -> dict[str, dict[str, float]]:
+        """For each split how many images it has and the middle of each measure."""
+        found = {}
+        for split, groups in self._values.items():
+            rows = np.array([row for rows in groups.values() for row in rows])
+            known = {
+                name: float(np.nanmedian(column))
+                for name, column in zip(MEASURES, rows.T, strict=True)
+                if np.isfinite(column).any()
+            }
+            found[split] = {"images": len(rows), "groups": len(groups)} | known
+        return found
+
     def findings(self) -> Iterator[Finding]:
         """What stands out."""
         columns = self.columns()

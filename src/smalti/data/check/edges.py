@@ -28,6 +28,7 @@ SHIFT_PX = 12
 """How far aside they are looked for."""
 
 _SMOOTH = 3  # half the stretch of outline that a normal is taken from
+_SHIFT_SIGMA_PX = 1.5  # blur that lets a step of two pixels miss no edge
 
 
 @dataclass(frozen=True)
@@ -35,61 +36,73 @@ class Arcs:
     """Short pieces of the outlines of all segments of a picture.
 
     ``points_xy`` and ``normals_xy`` (P, 2) are points on the border between pixels, in pixel corners, and the outward
-    normals there; points of arc i are ``first[i]:first[i + 1]``; ``segment`` (A,) is whose outline it is, 1..N.
+    normals there; points of arc i are ``first[i]:first[i + 1]``. ``segment`` (A,) is whose outline it is, 1..N, and
+    ``beside`` (A,) the segment it lies against, 0 for none.
     """
 
     points_xy: np.ndarray
     normals_xy: np.ndarray
     first: np.ndarray
     segment: np.ndarray
+    beside: np.ndarray
 
     def __len__(self) -> int:
         return len(self.segment)
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """Points of each arc, (A,)."""
+        return np.diff(self.first)
+
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean over the points of each arc: (P, ...) to (A, ...)."""
-        lengths = np.diff(self.first).reshape(-1, *(1,) * (values.ndim - 1))
+        lengths = self.lengths.reshape(-1, *(1,) * (values.ndim - 1))
         return np.add.reduceat(values, self.first[:-1], axis=0) / lengths
 
 
-def arcs_of(truth: Segmentation, rng: np.random.Generator, margin_px: int = 2) -> Arcs:
-    """Arcs of every outline of a picture's segments, but for what lies within ``margin_px`` of the image's border."""
+def arcs_of(truth: Segmentation, labels: np.ndarray, rng: np.random.Generator, margin_px: int = 2) -> Arcs:
+    """Arcs of every outline of a picture's segments, but for what lies within ``margin_px`` of the image's border.
+
+    ``labels`` (H, W) is the truth as a label map.
+    """
     height, width = truth.shape
     runs = truth.runs
     columns = (np.asarray(array, np.int64) for array in (runs.offsets, runs.start, runs.stop))
     vertices, rings, ring_piece, pieces = compiled.outlines.trace_runs(*columns, width)
     if not len(ring_piece):
-        return Arcs(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(1, np.int64), np.zeros(0, np.int64))
-    owner = np.searchsorted(pieces, ring_piece, side="right")
+        return _no_arcs()
     points, ring = _unit_steps(vertices, rings)
     points, normals = _smoothed(points, ring)
+    segment = np.searchsorted(pieces, ring_piece, side="right")[ring]
+    x, y = np.floor(points + normals).astype(np.int64).T
+    beside = labels[y.clip(0, height - 1), x.clip(0, width - 1)]
+    beside = np.where(beside == segment, 0, beside)
     inner = ((points > margin_px) & (points < np.array([width, height]) - margin_px)).all(axis=1)
-    # an arc ends where its ring does, where the border cuts it, and after ARC_PX points
+    # an arc ends where its ring or its neighbour does, where the border cuts it, and after ARC_PX points
     broken = np.ones(len(points), bool)
-    broken[1:] = (ring[1:] != ring[:-1]) | ~inner[:-1]
+    broken[1:] = (ring[1:] != ring[:-1]) | ~inner[:-1] | (beside[1:] != beside[:-1])
     keep = np.flatnonzero(inner)
     begins = np.flatnonzero(broken[keep])
-    if not len(begins):
-        return Arcs(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(1, np.int64), np.zeros(0, np.int64))
     lengths = np.diff(np.append(begins, len(keep)))
     counts = np.maximum(1, np.rint(lengths / ARC_PX)).astype(np.int64)
     stretch = np.repeat(np.arange(len(begins)), counts)
     step = np.arange(len(stretch)) - np.repeat(np.cumsum(counts) - counts, counts)
-    first = begins[stretch] + step * lengths[stretch] // counts[stretch]
-    first = np.append(first, len(keep))
+    first = np.append(begins[stretch] + step * lengths[stretch] // counts[stretch], len(keep))
     size = np.diff(first)
     chosen = np.flatnonzero(size >= ARC_PX // 2)
     if size[chosen].sum() > MAX_POINTS:
         chosen = np.sort(rng.permutation(chosen)[: MAX_POINTS // ARC_PX])
     if not len(chosen):
-        return Arcs(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(1, np.int64), np.zeros(0, np.int64))
-    at = np.concatenate([keep[first[i] : first[i + 1]] for i in chosen])
-    return Arcs(
-        points[at],
-        normals[at],
-        np.concatenate([[0], np.cumsum(size[chosen])]),
-        owner[ring[keep[first[:-1]][chosen]]],
-    )
+        return _no_arcs()
+    at = keep[np.concatenate([np.arange(first[i], first[i + 1]) for i in chosen])]
+    heads = keep[first[:-1][chosen]]
+    ends = np.concatenate([[0], np.cumsum(size[chosen])])
+    return Arcs(points[at], normals[at], ends, segment[heads], beside[heads])
+
+
+def _no_arcs() -> Arcs:
+    none = np.zeros(0, np.int64)
+    return Arcs(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(1, np.int64), none, none)
 
 
 def _unit_steps(vertices: np.ndarray, rings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,3 +159,41 @@ def profiles(arcs: Arcs, smooth: np.ndarray) -> np.ndarray:
         means = arcs.mean(lines)
         total += (means[:, 2:] - means[:, :-2]) ** 2 / 4
     return np.sqrt(total)
+
+
+def shift_scores(arcs: Arcs, smooth: np.ndarray, offsets_yx: np.ndarray) -> np.ndarray:
+    """Slope of the brightness across each arc when it is moved by each of ``offsets_yx`` (T, 2): (A, T)."""
+    height, width = smooth.shape[:2]
+    x, y = np.floor(arcs.points_xy).astype(np.int64).T
+    x = np.clip(x[:, None] + offsets_yx[:, 1], 0, width - 1)
+    y = np.clip(y[:, None] + offsets_yx[:, 0], 0, height - 1)
+    plane = cv2.GaussianBlur(_strongest_color(smooth), (0, 0), _SHIFT_SIGMA_PX)
+    slopes = np.empty((height, width), np.complex64)  # both at once: looking them up is what takes the time
+    slopes.real = cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    slopes.imag = cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    toward = arcs.normals_xy.astype(np.float32) @ np.array([1, -1j], np.complex64)
+    across = (slopes.reshape(-1)[y * width + x] * toward[:, None]).real
+    return np.abs(arcs.mean(across))
+
+
+def _strongest_color(smooth: np.ndarray) -> np.ndarray:
+    """The mixture (H, W) of channels along which the picture varies most from pixel to pixel."""
+    if smooth.shape[2] == 1:
+        return smooth[..., 0]
+    steps = np.diff(smooth[::2, ::2], axis=1).reshape(-1, smooth.shape[2])
+    _, directions = np.linalg.eigh(steps.T @ steps)
+    return np.ascontiguousarray(smooth @ directions[:, -1].astype(np.float32))
+
+
+def voting(values: np.ndarray) -> np.ndarray:
+    """Each row relative to its own mean, so that strong edges do not outvote the others: (A, T) to (A, T)."""
+    means = values.mean(axis=1, keepdims=True)
+    return values / (means + 0.05 * values.mean() + 1e-6)
+
+
+def by_segment(arcs: Arcs, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Segments that have arcs, how many each has, and the means of ``values`` (A, ...) over them."""
+    order = np.argsort(arcs.segment, kind="stable")
+    numbers, first, counts = np.unique(arcs.segment[order], return_index=True, return_counts=True)
+    sums = np.add.reduceat(values[order], first, axis=0) if len(first) else values[:0]
+    return numbers, counts, sums / counts.reshape(-1, *(1,) * (values.ndim - 1))

@@ -23,8 +23,8 @@ def names_of(sample: Sample) -> tuple[str, ...]:
     return tuple(str(path) for path in paths)
 
 
-def load(sample: Sample) -> tuple[Image | None, tuple[Segmentation, ...], list[Finding]]:
-    """Image and annotations of a sample as far as they can be read, and what is wrong with the rest.
+def load(sample: Sample) -> tuple[Image | None, list[tuple[int, Segmentation]], list[Finding]]:
+    """Image and numbered annotations of a sample as far as they can be read, and what is wrong with the rest.
 
     An annotation whose size is not the image's is left out, as nothing can be said of its pixels.
     """
@@ -50,12 +50,10 @@ def load(sample: Sample) -> tuple[Image | None, tuple[Segmentation, ...], list[F
                 files=names_of(sample),
             )
         )
-    if image is None:
-        return image, truths, findings
     fitting = []
     for number, truth in enumerate(truths, 1):
-        if truth.shape == image.shape:
-            fitting.append(truth)
+        if image is None or truth.shape == image.shape:
+            fitting.append((number, truth))
             continue
         turned = truth.shape == image.shape[::-1]
         findings.append(
@@ -69,7 +67,7 @@ def load(sample: Sample) -> tuple[Image | None, tuple[Segmentation, ...], list[F
                 measured={"image": _size(image.shape), "annotation": _size(truth.shape)},
             )
         )
-    return image, tuple(fitting), findings
+    return image, fitting, findings
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -83,31 +83,27 @@ def _lay_nuclei(
     clumping, stretch = rng.uniform(0.15, 0.65), rng.uniform(1.15, 1.9)
     labels = np.zeros(size_hw, np.int32)
     nearness = np.zeros(size_hw, np.float32)
-    middles: list[tuple[float, float, float]] = []
+    middles, radii = np.zeros((0, 2)), np.zeros(0)
     for _ in range(wanted * 3):
-        if len(middles) == wanted:
+        if len(radii) == wanted:
             break
         size = radius_px * float(np.clip(rng.lognormal(0, 0.18), 0.55, 1.7))
-        if middles and rng.random() < clumping:  # beside one that is there
-            y, x, other = middles[rng.integers(len(middles))]
-            angle = rng.uniform(0, 2 * np.pi)
-            reach = (size + other) * rng.uniform(0.88, 1.06)
-            y, x = y + reach * np.sin(angle), x + reach * np.cos(angle)
+        if len(radii) and rng.random() < clumping:  # beside one that is there
+            k, angle = int(rng.integers(len(radii))), rng.uniform(0, 2 * np.pi)
+            away = (size + radii[k]) * rng.uniform(0.88, 1.06)
+            y, x = middles[k] + away * np.array([np.sin(angle), np.cos(angle)])
         else:
             y, x = rng.uniform(-size / 2, height + size / 2), rng.uniform(-size / 2, width + size / 2)
-        if not (-size < y < height + size and -size < x < width + size):
-            continue
-        if any((y - v) ** 2 + (x - u) ** 2 < (0.78 * (size + r)) ** 2 for v, u, r in middles):
-            continue
-        middles.append((y, x, size))
         reach = int(size * 1.8) + 2
         top, left = max(0, int(y) - reach), max(0, int(x) - reach)
-        place = np.s_[top : min(height, int(y) + reach + 1), left : min(width, int(x) + reach + 1)]
-        if 0 in labels[place].shape:
+        place = np.s_[top : max(top, int(y) + reach + 1), left : max(left, int(x) + reach + 1)]
+        squared = (middles[:, 0] - y) ** 2 + (middles[:, 1] - x) ** 2
+        if 0 in labels[place].shape or (squared < (0.78 * (size + radii)) ** 2).any():
             continue
+        middles, radii = np.vstack([middles, (y, x)]), np.append(radii, size)
         depth = _roundish(rng, labels[place].shape, (y - top, x - left), size, stretch)
         deeper = depth > nearness[place]
-        labels[place][deeper] = len(middles)
+        labels[place][deeper] = len(radii)
         nearness[place][deeper] = depth[deeper]
     return labels, nearness
 

@@ -70,7 +70,7 @@ class Moving(SceneKind):
         below = ~canvas.of_class(LILY_PAD)
         light += (pond.glitter_at(frame, self.size_hw) * below)[..., None]
         canvas.claim(WATER, water, stuff=True)
-        rng = self.rng(seed, clip, frame)  # the noise of the camera is all that is by chance in a frame
+        rng = self.rng(seed, clip, 1 + frame)  # all that is by chance in a frame is the noise of the camera
         pixels = photograph(rng, light, blur_px=0.55, noise=pond.noise, vignetting=pond.vignetting)
         track_ids = np.array(canvas.track_ids, np.int64)
         return Scene(pixels, canvas.labels, np.array(canvas.class_ids), track_ids=track_ids)

@@ -150,12 +150,12 @@ def truck(rng: np.random.Generator, stage: Stage, x: float, z: float, oncoming: 
     sides, ends = (x - width / 2, x + width / 2), (z, z + length)
     paint = linear(_PAINT[rng.integers(len(_PAINT))]) * rng.uniform(0.8, 1.1)
     bus = rng.random() < 0.4
-    body = _block(sides, (0.45, height), ends, (0.03, 0.05, 0.05))
+    body = _block(sides, (0.36, height), ends, (0.03, 0.05, 0.05))
     raster = stage.raster(view.project(np.concatenate([body, _block(sides, (0, 0.2), ends)])).reshape(-1, 2))
     if raster is None:
         return None
     lights = _lights(view, paint, x)
-    _under(raster, view, sides, (0.3, 0.6), ends)
+    _under(raster, view, sides, (0.2, 0.5), ends)
     _treads(raster, view, sides, z)
     _faces(raster, view, body, lights)
     glass = view.skylight * rng.uniform(0.07, 0.17)

@@ -1,8 +1,8 @@
 """COCO instances: JSON files of annotations beside folders of images.
 
-``annotations/instances_train2017.json`` lists the images of ``train2017/``; tools have many variations of it, so files are
-found by their names. What COCO has no key for is described in ``coco_json``. ``area`` and ``bbox`` are not read: they
-follow from the pixels.
+``annotations/instances_train2017.json`` lists the images of ``train2017/``; tools have many variations of it, so files
+are found by their names. What COCO has no key for is described in ``coco_json``. ``area`` and ``bbox`` are not read:
+they follow from the pixels.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from pydantic import Field
 
 from ...classes import OBJECT, ClassSet
 from ...errors import InputError, ReadError
+from ...masks import encode_rle
 from ...sample import Sample, SampleList
 from ...segmentation import Segmentation
 from .. import read
+from ..headers import image_size
 from .coco_annotations import (
     Checks,
     Form,
@@ -29,17 +31,12 @@ from .coco_annotations import (
     segments_of,
     sound_polygons,
 )
+from .coco_files import HEAD_BYTES, CocoFile, Places, candidates, evidence, names_panoptic, read_files
 from .coco_json import (
-    HEAD_BYTES,
-    CocoFile,
     Picture,
-    Places,
-    candidates,
-    evidence,
     licences_of,
     provenance_of,
     read_categories,
-    read_files,
     read_images,
     sample_names,
     size_and_geometry,
@@ -51,6 +48,8 @@ from .records import picture_truths
 from .tree import Tree
 
 Records = list[dict[str, Any]]
+
+_NO_IMAGE = "its image_id is that of no image"
 
 
 class Coco(AnnotationFormat):
@@ -75,7 +74,7 @@ class Coco(AnnotationFormat):
     def recognise(self, tree: Tree) -> Recognised | None:
         for name in candidates(tree):
             head = tree.head(name, HEAD_BYTES)
-            panoptic = "panoptic" in posixpath.basename(name).lower() or b'"segments_info"' in head
+            panoptic = names_panoptic(name) or b'"segments_info"' in head
             if evidence(head) > 1 and not panoptic:
                 return Recognised(0.9, f"{name} has COCO's lists of images and annotations")
         return None
@@ -89,8 +88,8 @@ class Coco(AnnotationFormat):
         sources: list[_Source] = []
         annotations: list[Records | None] = []
         for file, class_ids in zip(files, tables, strict=True):
-            pictures = read_images(file, places, self.need_images, problems)
-            grouped = _grouped(file, pictures, class_ids, problems)
+            pictures, left_out = read_images(file, places, self.need_images, problems)
+            grouped = _grouped(file, pictures, left_out, class_ids, problems)
             source = _Source(file, tree.file(file.path), class_ids, classes)
             for key, picture in pictures.items():
                 listed.append((file, picture))
@@ -121,14 +120,15 @@ class Coco(AnnotationFormat):
             part = writer.split(sample.split)
             image = place_image(sample, folder / part.images_folder, sample.name)
             extra: dict[str, Any] = {}
-            if not truths:
-                extra["annotated"] = False
-                size: Sequence[int] = sample.image.shape if image is not None else (1, 1)
-            else:
+            if truths:
+                size: Sequence[int] = truths[0].shape
                 extra |= geometry_extra(truths[0].geometry)
-                size = truths[0].shape
-                if truths[0].void_px:
-                    extra["void"] = _void_of(truths[0])
+                extra |= {"void": encode_rle(truths[0].void)} if truths[0].void_px else {}
+            else:
+                size = (1, 1) if image is None else image_size(folder / part.images_folder / image)
+                extra["annotated"] = False
+            if len(size) != 2:
+                raise InputError(f"the image of {sample.name} is a volume of {size} and COCO holds pictures")
             number = part.add(sample, image, (size[0], size[1]), extra)
             for truth in truths[:1]:
                 part.annotations += (
@@ -192,7 +192,11 @@ def _truths(
 
 
 def _grouped(
-    file: CocoFile, pictures: Mapping[Any, Picture], class_ids: dict[Any, int], problems: list[Problem]
+    file: CocoFile,
+    pictures: Mapping[Any, Picture],
+    left_out: set[Any],
+    class_ids: dict[Any, int],
+    problems: list[Problem],
 ) -> dict[Any, Records] | None:
     """The annotations of each image that nothing is wrong with; None where the file has no list of them."""
     if file.content.get("annotations") is None:
@@ -211,6 +215,8 @@ def _grouped(
     faults: list[tuple[Any, str]] = []
     for record in records:
         fault = _fault(record, pictures, class_ids, keys) if isinstance(record, dict) else "wanted an object"
+        if fault == _NO_IMAGE and record["image_id"] in left_out:
+            continue
         if not fault:
             picture = pictures[record["image_id"]]
             fault = checks.fault(record, picture.size)
@@ -243,7 +249,7 @@ def _fault(
                 return "its id is another annotation's already; give each its own"
             keys.add(key)
         if record.get("image_id") not in pictures:
-            return f"there is no image {record.get('image_id')!r:.60}"
+            return _NO_IMAGE if "image_id" in record else "it does not say its image_id"
         if record.get("category_id") not in class_ids:
             return f"there is no category {record.get('category_id')!r:.60}"
         if record.get("iscrowd") not in (None, 0, 1):
@@ -274,12 +280,6 @@ def _problems(
             picture = None
         image = "" if picture is None else posixpath.splitext(picture.file_name)[0]
         yield Problem(file.path, name_of(record), fault, image)
-
-
-def _void_of(truth: Segmentation) -> dict[str, Any]:
-    from ...masks import encode_rle
-
-    return encode_rle(truth.void)
 
 
 def _with_ids(annotations: Records) -> Records:

@@ -182,7 +182,9 @@ class Checks:
             ):
                 return f"the size of a run-length encoded mask is [height, width] in pixels, got {said!r:.60}"
             if size is not None:
-                return f"its mask is {said[0]} x {said[1]} and its image {size[0]} x {size[1]} (height x width)"
+                return (
+                    f"its mask is {said[0]} x {said[1]} and its image {size[0]} x {size[1]} (height x width)"
+                )
         pixels = said[0] * said[1]
         if isinstance(counts, str) and counts.isascii():
             self._texts.append(counts)

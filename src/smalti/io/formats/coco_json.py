@@ -1,19 +1,18 @@
-"""What COCO's JSON files of instances and of panoptic segments share: images, categories, licences, places of files.
+"""What COCO's JSON files of instances and of panoptic segments share: images, categories, licences.
 
-Keys that COCO does not know are kept by its tools, so what they cannot say lies under ``smalti`` in the record of an
-image: ``group``, ``metadata``, ``provenance``, ``annotated`` (false), ``image`` (false where there is none), ``void`` (a
-run-length encoding), and the geometry of the truth (``spacing``, ``unit``, ``affine``, ``crs``). ``info`` names the
-``split`` that all images of a file belong to.
+Keys that COCO does not know are kept by its tools, so what its own cannot say lies under ``smalti`` in the record of an
+image: ``group``, ``metadata``, ``provenance``, ``annotated`` (false), ``image`` (false where there is none), ``void``
+(run lengths), and the geometry of the truth (``spacing``, ``unit``, ``affine``, ``crs``). ``info`` names the ``split``
+that all images of a file belong to.
 """
 
 from __future__ import annotations
 
+import logging
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,213 +23,18 @@ from ...provenance import Provenance
 from ..source import MAX_PIXELS
 from .class_lists import parse_color
 from .coco_annotations import Size
-from .documents import read_json
+from .coco_files import CocoFile, Places
 from .format import Problem
-from .images import PICTURES
 from .records import extent, from_about
-from .roles import split_of
-from .tree import Tree, inside
+from .tree import inside
 
-HEAD_BYTES = 1 << 16
+logger = logging.getLogger(__name__)
+
 EXTRA = "smalti"
 """Key of what COCO has no key for, in the record of an image."""
 
-_FIRST_KEY = re.compile(rb'\s*\{\s*"(info|images|annotations|categories|licenses|type)"\s*:')
-_KEYS = (
-    b'"images"',
-    b'"annotations"',
-    b'"categories"',
-    b'"licenses"',
-    b'"file_name"',
-    b'"image_id"',
-    b'"supercategory"',
-)
-_PREFIXES = re.compile(
-    r"^(_?annotations|instances|panoptic|person_keypoints|stuff|image_info|coco)(?=[_.\-]|$)[_.\-]*"
-)
-_OTHER_KINDS = ("captions", "image_info", "person_keypoints", "stuff", "dataset-meta")
-_ANNOTATION_FOLDERS = ("annotations", "annotation", "labels", "json")
-_IMAGE_FOLDERS = ("images", "data", "JPEGImages", "input_images")
-_MOST_FILES = 200
 _HIGHEST_ID = 2**31 - 2
 _CC = re.compile(r"creativecommons\.org/(?:licenses/([a-z\-]+)|publicdomain/(zero))/(\d\.\d)")
-
-
-# Files
-
-
-@dataclass(frozen=True)
-class CocoFile:
-    """One JSON file of a dataset, its path below the folder, and what its name says of images and split."""
-
-    path: str
-    content: dict[str, Any]
-
-    @property
-    def token(self) -> str:
-        """The file's name without words that say its kind: ``val2017`` of ``instances_val2017.json``."""
-        stem = posixpath.basename(self.path).rpartition(".")[0]
-        return _PREFIXES.sub("", stem)
-
-    @property
-    def folder(self) -> str:
-        """The file's folder with a slash, empty for the root."""
-        return self.path.rpartition("/")[0] + "/" if "/" in self.path else ""
-
-    @cached_property
-    def split(self) -> str | None:
-        """As ``info`` says it, else the name of the file or its folder."""
-        info = self.content.get("info")
-        told = info.get("split") if isinstance(info, Mapping) else None
-        if isinstance(told, str) and told:
-            return told
-        return split_of(self.token) or split_of(posixpath.basename(self.folder[:-1]))
-
-    def table(self, name: str) -> list[Any]:
-        """The records under ``name``, none where there is no such key. Raises ``ReadError`` unless it is a list."""
-        records = self.content.get(name)
-        if records is None:
-            return []
-        if not isinstance(records, list):
-            raise ReadError(f"{self.path}: wanted a list under {name!r}, got {type(records).__name__}")
-        return records
-
-
-def evidence(head: bytes) -> int:
-    """How many of COCO's keys the beginning of a file shows; 0 for one that does not begin as COCO's do."""
-    head = head.removeprefix(b"\xef\xbb\xbf")
-    first = _FIRST_KEY.match(head)
-    if first is None or (first[1] == b"type" and b'"instances"' not in head[:200]):
-        return 0
-    return sum(key in head for key in _KEYS)
-
-
-def candidates(tree: Tree) -> list[str]:
-    """JSON files that begin as COCO's do: those of ``annotations`` and the root, else those further down."""
-    if tree.focus is not None:
-        return [tree.focus]
-    names = tree.with_suffix(".json")
-    high = [
-        name
-        for name in names
-        if "/" not in name or (name.count("/") == 1 and name.lower().startswith("annotations/"))
-    ]
-    for group in (high, names):
-        if len(group) > _MOST_FILES:  # COCO's are few, and a folder of LabelMe's has as many as images
-            group = [
-                name
-                for name in group
-                if _PREFIXES.match(posixpath.basename(name)) or "coco" in name.rpartition("/")[2]
-            ]
-        found = [name for name in group[:_MOST_FILES] if evidence(tree.head(name, HEAD_BYTES))]
-        if found:
-            return found
-    return []
-
-
-def read_files(tree: Tree, panoptic: bool) -> list[CocoFile]:
-    """The JSON files of instances, or of panoptic segments, among the ``candidates``.
-
-    Of a folder's files with captions, keypoints and the like are left out where there are others. Raises
-    ``ReadError`` where there is none, and for one that cannot be read.
-    """
-    names = candidates(tree)
-    if tree.focus is None and not panoptic:
-        names = [name for name in names if not _names_panoptic(name)]
-        main = [name for name in names if not posixpath.basename(name).startswith(_OTHER_KINDS)]
-        names = main or names
-    files = []
-    for name in names:
-        content = read_json(tree.file(name))
-        images, annotations = content.get("images"), content.get("annotations")
-        if not isinstance(images, list) or not isinstance(annotations, list | None):
-            if tree.focus is not None:
-                raise ReadError(
-                    f"{tree.file(name)}: wanted COCO's lists of images and annotations, got the keys "
-                    f"{', '.join(map(repr, list(content)[:8])) or 'none'}"
-                )
-            continue
-        first = next((each for each in annotations or () if isinstance(each, dict)), {})
-        is_panoptic = "segments_info" in first or (not first and _names_panoptic(name))
-        if is_panoptic == panoptic:
-            files.append(CocoFile(name, content))
-        elif tree.focus is not None and first:
-            other = "coco-panoptic" if is_panoptic else "coco"
-            raise ReadError(f"{tree.file(name)} is of another kind of COCO's files; open it as {other}")
-        elif tree.focus is not None:
-            files.append(CocoFile(name, content))
-    if not files:
-        kind = "panoptic segments" if panoptic else "instances"
-        raise ReadError(f"{tree.root} has no JSON of COCO {kind}, which has lists of images and annotations")
-    return files
-
-
-def _names_panoptic(name: str) -> bool:
-    return "panoptic" in posixpath.basename(name).lower()
-
-
-# Where files lie
-
-
-class Places:
-    """Finds the files that a JSON names by their names alone, in the folders where tools put them.
-
-    For a JSON that was asked for by itself and lies in a folder such as ``annotations``, the folders of images
-    beside that one count too.
-    """
-
-    def __init__(self, tree: Tree, files: Sequence[CocoFile], suffixes: tuple[str, ...] = PICTURES) -> None:
-        self._suffixes = suffixes
-        self._root, self._above = tree.root, ""
-        self._paths: frozenset[str] | set[str] = tree.path_set
-        if tree.focus is not None and tree.root.resolve().name.lower() in _ANNOTATION_FOLDERS:
-            self._root, self._above = tree.root.resolve().parent, f"{tree.root.resolve().name}/"
-            self._paths = {self._above + path for path in tree.paths}
-            tokens = dict.fromkeys([*(file.token for file in files), *_IMAGE_FOLDERS])
-            for name in (each for each in tokens if each and "/" not in each and each not in (".", "..")):
-                if (self._root / name).is_dir():
-                    self._paths |= {f"{name}/{path}" for path in Tree(self._root / name).paths}
-
-    def folders(self, file: CocoFile, further: Iterable[str] = ()) -> list[str]:
-        """Folders in which the files that ``file`` names may lie, the likeliest first, each with a slash."""
-        own = self._above + file.folder
-        above = own[:-1].rpartition("/")[0] + "/" if "/" in own[:-1] else ""
-        tokens = [each for each in (file.token, file.split) if each]
-        near = [f"{each}/" for each in tokens] + [
-            f"{folder}/{each}/" for folder in _IMAGE_FOLDERS for each in tokens
-        ]
-        near += [f"{folder}/" for folder in _IMAGE_FOLDERS]
-        around = [above, "", own]
-        return list(
-            dict.fromkeys([*further, *(place + each for place in around for each in near), own, above, ""])
-        )
-
-    def find(self, name: str, folders: Sequence[str]) -> str | None:
-        """Path of the file called ``name`` (may have folders itself) in the first of ``folders`` that has it.
-
-        Else the only file of that name anywhere. Raises ``ReadError`` for names that lead outside.
-        """
-        for folder in folders:
-            if folder + name in self._paths:
-                return folder + name
-        plain = inside(name)
-        if plain != name:
-            return self.find(plain, folders)
-        same = self._by_name.get(posixpath.basename(name), ())
-        ending = [path for path in same if path.endswith(f"/{name}")] or same
-        return ending[0] if len(ending) == 1 else None
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for path in self._paths:
-            if path.lower().endswith(self._suffixes):
-                found.setdefault(posixpath.basename(path), []).append(path)
-        return found
-
-    def path(self, path: str) -> str:
-        """The place of a file that was found."""
-        return f"{self._root}/{path}"
 
 
 # Images
@@ -249,15 +53,15 @@ class Picture(NamedTuple):
 
 def read_images(
     file: CocoFile, places: Places, need_images: bool, problems: list[Problem]
-) -> dict[Any, Picture]:
-    """The images of one JSON by their ids. Records that lie are left out and become problems."""
+) -> tuple[dict[Any, Picture], set[Any]]:
+    """The images of one JSON by their ids, and the ids of those left out, as their records lie."""
     found: dict[Any, Picture] = {}
+    left_out: set[Any] = set()
     names: set[str] = set()
     folders = places.folders(file)
     missing: list[Problem] = []
     records = file.table("images")
     for index, record in enumerate(records):
-        name = f"image {record.get('id') if isinstance(record, dict) else index}"
         try:
             picture = _picture(record, places, folders)
             key = record["id"]
@@ -266,25 +70,25 @@ def read_images(
             if picture.file_name in names:
                 raise InputError(f"the file {picture.file_name} is another image's already; keep one record")
             if picture.path is None and need_images and picture.extra.get("image") is not False:
-                missing.append(
-                    Problem(
-                        file.path,
-                        name,
-                        f"its file {picture.file_name} is not there; add it, or take need_images=False",
-                        posixpath.splitext(picture.file_name)[0],
-                    )
-                )
+                message = f"its file {picture.file_name} is not there; add it, or take need_images=False"
+                stem = posixpath.splitext(picture.file_name)[0]
+                missing.append(Problem(file.path, f"image {key}", message, stem))
+                left_out.add(key)
                 continue
             found[key] = picture
             names.add(picture.file_name)
         except (InputError, ReadError) as error:
+            key = record.get("id") if isinstance(record, dict) else None
+            if isinstance(key, int | str):
+                left_out.add(key)
+            name = f"image {f'number {index}' if key is None else key}"
             problems.append(Problem(file.path, name, str(error)))
     if len(missing) == len(records) > 1:
         first = missing[0].message.partition(";")[0]
         advice = "name the folder that has both, or take need_images=False"
         missing = [Problem(file.path, "", f"none of its {len(records)} images is there ({first}); {advice}")]
     problems += missing
-    return found
+    return found, left_out - found.keys()
 
 
 def _picture(record: Any, places: Places, folders: Sequence[str]) -> Picture:
@@ -296,27 +100,30 @@ def _picture(record: Any, places: Places, folders: Sequence[str]) -> Picture:
     if not isinstance(file_name, str) or not file_name:
         raise InputError(f"wanted the name of its file under file_name, got {file_name!r:.60}")
     path = places.find(file_name, folders)
-    if "./" in file_name or "\\" in file_name:
+    if path is None or not path.endswith(file_name):
         file_name = inside(file_name)
-    height, width = record.get("height"), record.get("width")
-    size: Size | None = None
-    if type(height) is int and type(width) is int and height > 0 < width and height * width <= MAX_PIXELS:
-        size = height, width
-    elif height is not None or width is not None:
-        if not all(isinstance(side, int | float) and 0 < side <= MAX_PIXELS for side in (height, width)):
-            raise InputError(f"height and width are whole numbers of pixels, got {height!r} and {width!r}")
-        size = int(height), int(width)
-        if size != (height, width) or size[0] * size[1] > MAX_PIXELS:
-            raise InputError(
-                f"height and width are whole numbers, {MAX_PIXELS} pixels at most, got {height} and {width}"
-            )
+    size = _size(record.get("height"), record.get("width"))
     if size is None and path is None:
         raise InputError("it says no height and width, and its file, which would tell, is not there")
     extra = record.get(EXTRA)
-    if not isinstance(extra, Mapping):
+    if not isinstance(extra, dict):
         return Picture(record, file_name, path, size, {}, {})
     geometry_of(extra)
     return Picture(record, file_name, path, size, from_about(extra), extra)
+
+
+def _size(height: Any, width: Any) -> Size | None:
+    """None where neither is said."""
+    if type(height) is int and type(width) is int and height > 0 < width and height * width <= MAX_PIXELS:
+        return height, width
+    if height is None and width is None:
+        return None
+    if not all(isinstance(side, float) and side.is_integer() for side in (height, width)):
+        raise InputError(
+            f"height and width are whole numbers of pixels, {MAX_PIXELS} in all at most, "
+            f"got {height!r:.60} and {width!r:.60}"
+        )
+    return _size(int(height), int(width))
 
 
 def sample_names(pictures: Sequence[tuple[CocoFile, Picture]], problems: list[Problem]) -> list[str | None]:
@@ -340,12 +147,12 @@ def sample_names(pictures: Sequence[tuple[CocoFile, Picture]], problems: list[Pr
     for (path, owner), count in doubles.items():
         problems.append(Problem(path, "", f"{count} of its images are in {owner} too; name the JSON to open"))
     for ending in (False, True):
-        counts = Counter(name for name in chosen if name is not None)
-        if counts and counts.most_common(1)[0][1] == 1:
+        counts = Counter(chosen)
+        del counts[None]
+        if max(counts.values(), default=1) == 1:
             break
         for index, (file, picture) in enumerate(pictures):
-            name = chosen[index]
-            if name is not None and counts[name] > 1:
+            if chosen[index] is not None and counts[chosen[index]] > 1:
                 whole = picture.path or posixpath.join(file.split or file.token, picture.file_name)
                 chosen[index] = whole if ending else posixpath.splitext(whole)[0]
     return chosen
@@ -389,6 +196,8 @@ def read_categories(
     """
     listed = [list(_categories(file, problems)) for file in files]
     shift = int(any(key == 0 for entries in listed for key, _, _ in entries))
+    if shift:
+        logger.info("%s has a category 0; class ids are one higher than those of categories", files[0].path)
     free = 1 + max((key + shift for entries in listed for key, _, _ in entries), default=0)
     known: dict[str, tuple[int, Mapping[str, Any]]] = {}
     taken: set[int] = set()

@@ -1,4 +1,4 @@
-"""Writing COCO's JSON files, one for each split; ``coco_json`` reads them and says what they hold beyond COCO's keys."""
+"""Writing COCO's JSON files, one for each split; ``coco_json`` says what they hold beyond COCO's own keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from ...geometry import Geometry
 from ...sample import Sample
 from ..writing import replacing
 from .coco_annotations import Size, categories_of
-from .coco_json import EXTRA, CocoFile, licences_of, provenance_of
+from .coco_files import CocoFile
+from .coco_json import EXTRA, licences_of, provenance_of
 from .tree import inside
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -31,7 +32,7 @@ from .documents import read_xml
 from .format import AnnotationFormat, Annotations, Problem, Recognised
 from .images import place_image
 from .outlines import Shape, united
-from .records import columns, extent, read_classes, unannotated, write_classes, xml_text
+from .records import columns, extent, from_about, read_classes, unannotated, write_classes, xml_text
 from .tree import Tree, inside
 
 ANNOTATIONS = "annotations.xml"
@@ -73,6 +74,7 @@ class Cvat(AnnotationFormat):
         found: dict[str, Found] = {}
         labels: dict[str, tuple[int, int, int] | None] = {}
         pictures = Pictures(tree)
+        told: dict[str, Any] = {}
         for path in _documents(tree):
             root = read_xml(tree.file(path))
             if root.tag != "annotations":
@@ -89,16 +91,14 @@ class Cvat(AnnotationFormat):
                 else:
                     found[each.name] = each
             labels = document.labels | labels
+            told |= document.told
         if not found and not problems:
             raise ReadError(f"{tree.root / (tree.focus or '')} has no CVAT XML with images or tracks")
         colors = {name: color for name, color in labels.items() if color is not None}
         classes = read_classes(tree, [name for name in labels if name != self.void], colors)
         samples = [self._sample(tree, each, classes) for each in found.values()]
         if tree.focus is None:
-            taken = {each.image for each in found.values() if each.image is not None}
-            folders = {posixpath.dirname(path) for path in taken}
-            folders |= {posixpath.join(posixpath.dirname(each.file), IMAGES) for each in found.values()}
-            samples += unannotated(tree, taken, folders, set(found), IMAGES)
+            samples += _left(tree, pictures, found, told)
         return Annotations(samples, classes, problems)
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
@@ -199,6 +199,21 @@ def _documents(tree: Tree) -> list[str]:
         return [tree.focus] if tree.focus.lower().endswith(".xml") else []
     names = tree.with_suffix(".xml")
     return sorted(names, key=lambda name: posixpath.basename(name) != ANNOTATIONS)
+
+
+def _left(tree: Tree, pictures: Pictures, found: dict[str, Found], told: dict[str, Any]) -> list[Sample]:
+    """Images below ``images/`` and beside those that are listed, which nobody has annotated yet."""
+    taken = {each.image for each in found.values() if each.image is not None}
+    folders = {posixpath.dirname(path) for path in taken}
+    below = tuple(posixpath.join(posixpath.dirname(each.file), IMAGES, "") for each in found.values())
+    folders |= {posixpath.dirname(path) for path in pictures.paths if path.startswith(below)}
+    samples = []
+    for sample in unannotated(tree, taken, folders, set(found), IMAGES):
+        try:
+            samples.append(replace(sample, **from_about(told.get(sample.name, {}))))
+        except InputError:  # what is told of it is no record of ours
+            samples.append(sample)
+    return samples
 
 
 def _are_frames(samples: Sequence[Sample], mode: str) -> bool:

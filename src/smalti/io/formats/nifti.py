@@ -1,9 +1,9 @@
 """NIfTI images with label files of the same grid, in the layout of the Medical Segmentation Decathlon.
 
-``imagesTr/NAME.nii.gz`` and ``labelsTr/NAME.nii.gz`` (``Ts`` for the test split) with ``dataset.json``, whose ``labels``
-name the numbers. Label files hold class numbers, which every program expects. What these cannot say (two objects of one
-class, scores, attributes) smalti puts beside them: ``instancesTr/NAME.nii.gz`` has the numbers of the segments and
-``NAME.segments.json`` what each is. Where segments overlap the surest is kept.
+``imagesTr/NAME.nii.gz`` and ``labelsTr/NAME.nii.gz`` (``Ts`` for the test split) with ``dataset.json``, whose labels
+have the names of the numbers. Label files hold class numbers, which every program expects. What these cannot say (two
+objects of one class, scores, attributes) smalti puts beside them: ``instancesTr/NAME.nii.gz`` has the numbers of the
+segments and ``NAME.segments.json`` what each is. Where segments overlap the surest is kept.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from ...sample import Sample
 from ...segmentation import Segmentation
 from ..medical import NIFTI_SUFFIXES, read_nifti, read_nifti_header, whole_labels, write_nifti
 from ..writing import replacing
-from .class_lists import ClassList, Entry, class_list, found_list, write_class_list
 from .class_lists import CLASSES as CLASS_FILE
+from .class_lists import class_list, write_class_list
 from .format import AnnotationFormat, Annotations, Recognised
 from .images import place_image, suffix_of
+from .mask_classes import ClassList, Entry
 from .mask_folders import of_all
 from .nifti_files import (
     DATASET,
@@ -122,6 +123,7 @@ class Nifti(AnnotationFormat):
             pairs.append(pair)
         write_class_list(folder, [each for each in entries if void or each.kind != "void"])
         named = {str(each.value): each.name for each in entries if void or each.kind != "void"}
+        named = {"0": named["0"]} | named
         content = _description(pairs, named, channels)
         if len(origins) == 1:
             (origin,) = origins
@@ -143,7 +145,7 @@ class Nifti(AnnotationFormat):
                 return _of_regions(labels, void, description.path)
             plain = {name: value for name, value in labels.items() if "0" not in (name, str(value))}
             try:
-                listed = class_list(tree, plain) if plain else found_list([])
+                listed = class_list(tree, plain) if plain else ClassList((), DATASET)
             except InputError as error:
                 raise ReadError(f"{description.path}: {error}") from error
             if listed is None or not listed.numbered:
@@ -379,7 +381,7 @@ def _found(tree: Tree, volumes: Sequence[Volume], void: tuple[int, ...]) -> Clas
         raise InputError(
             f"{tree.root}: {len(numbers)} numbers are more than classes have; name them with classes="
         )
-    return found_list([Entry(f"class {number}", number) for number in numbers])
+    return ClassList(tuple(Entry(f"class {number}", number) for number in numbers), "what the labels hold")
 
 
 def _numbers_of(path: Path) -> list[int]:
@@ -427,7 +429,9 @@ def _description(
         "name": "",
         "description": "",
         "tensorImageSize": "3D" if len(channels) < 2 else "4D",
-        "modality": {str(index): name for index, name in enumerate(channels)},
+        "modality": {str(index): name for index, name in enumerate(channels)}
+        if len(channels) > 1
+        else {"0": "unknown"},
         "labels": labels,
         "numTraining": len(training),
         "numTest": len(test),

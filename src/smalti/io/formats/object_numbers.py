@@ -62,15 +62,18 @@ class ObjectReader:
         unclear = None
         if not void.isdisjoint(numbers):
             unclear = relabelled(values, present, [number in void for number in numbers]) > 0
-        return Segmentation.from_labels(
-            labels,
-            classes=self.numbering.classes,
-            geometry=geometry,
-            void=unclear,
-            attributes=attributes,
-            copy=False,
-            **columns,
-        )
+        try:
+            return Segmentation.from_labels(
+                labels,
+                classes=self.numbering.classes,
+                geometry=geometry,
+                void=unclear,
+                attributes=attributes,
+                copy=False,
+                **columns,
+            )
+        except InputError as error:
+            raise ReadError(f"{path}: {error}") from error
 
     def _class_id(self, number: int, path: Path) -> int:
         """Class id of an object's number, ``VOID`` if it is of a void class."""

@@ -208,7 +208,7 @@ class Wanted:
         return cls(role, text, None, any(path.startswith(prefix) for path in tree.paths))
 
     def take(self, files: Files) -> tuple[Files, Files]:
-        """The files that are meant, and the others. What the first ``*`` of a glob's file name stands for is the key."""
+        """The files that are meant, under what the first ``*`` of a glob's file name stands for; and the others."""
         taken, left = Files(), Files()
         for stem, path in files:
             if self.pattern is None:

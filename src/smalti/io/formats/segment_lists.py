@@ -49,8 +49,10 @@ def read_segments(path: Path, classes: ClassSet, kind: type[int] | type[str]) ->
         try:
             number, name = record["id"], record["class"]
             score, extra = record.get("score", 1.0), record.get("attributes", {})
-            if type(number) is not kind or not isinstance(extra, dict) or not isinstance(score, int | float):
-                raise InputError("id, score and attributes are a number or file name, a number and an object")
+            if type(number) is not kind or not isinstance(extra, dict):
+                raise InputError(f"wanted an id of {kind.__name__} and attributes as an object, got {record}")
+            if not isinstance(score, int | float) or not 0 <= score <= 1:
+                raise InputError(f"its score is {score!r}, wanted a number from 0 to 1")
             ids.append(number)
             class_ids.append(classes.named(name).id)
             scores.append(float(score))

@@ -1,0 +1,153 @@
+"""The check of a whole dataset: every sample once, in as many processes as wanted, and then the judges."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Protocol
+
+from ...classes import ClassSet
+from ...errors import InputError
+from ...io.formats import ANNOTATION_FORMATS, make_format
+from ...io.formats.format import Problem
+from ...sample import Sample
+from .balance import BalanceJudge
+from .drift import DriftJudge
+from .duplicates import DuplicateJudge
+from .examine import Examined, Polygons, examine
+from .files import problem_findings
+from .finding import Finding
+from .instances import InstanceJudge
+from .pieces import PieceJudge
+from .report import CheckReport, sorted_findings
+from .suspicious import SuspiciousJudge
+from .voids import VoidJudge
+
+Progress = Callable[[int, int], None]
+"""Told after each sample: how many are done, and how many there are."""
+
+_CHUNK = 8
+
+
+class Checked(Protocol):
+    """What can be checked: a ``Dataset``, or anything else with these."""
+
+    @property
+    def samples(self) -> Sequence[Sample]: ...
+    @property
+    def classes(self) -> ClassSet: ...
+    @property
+    def problems(self) -> Sequence[Problem]: ...
+
+
+class Judge(Protocol):
+    """One family of checks: it is told of every sample, then says what stands out."""
+
+    def add(self, sample: Examined) -> None: ...
+    def findings(self) -> Iterable[Finding]: ...
+
+
+def check(
+    dataset: Checked, *, jobs: int = 1, flips: bool = False, progress: Progress | None = None
+) -> CheckReport:
+    """What is wrong with a dataset, and what is in it.
+
+    Every image is read once, in ``jobs`` processes; copies of images are read again to be compared, with ``flips`` also
+    mirrored and turned ones. Memory grows by some hundred bytes an image and some for each segment that stands out.
+    Raises ``InputError`` where samples made in memory are to go to other processes.
+    """
+    started = time.perf_counter()
+    polygons = polygons_of(dataset)
+    balance, drift = BalanceJudge(dataset.classes), DriftJudge(dataset.classes)
+    judges: list[Judge] = [
+        InstanceJudge(dataset.classes),
+        PieceJudge(dataset.classes),
+        VoidJudge(dataset.classes),
+        SuspiciousJudge(dataset.classes),
+        DuplicateJudge(dataset.classes, dataset.samples.__getitem__, flips),
+        drift,
+        balance,
+    ]
+    findings = problem_findings(dataset.problems)
+    total = len(dataset.samples)
+    for done, examined in enumerate(examine_all(dataset.samples, polygons, jobs), 1):
+        findings += examined.findings
+        for judge in judges:
+            judge.add(examined)
+        if progress is not None:
+            progress(done, total)
+    for judge in judges:
+        findings += judge.findings()
+    return CheckReport(
+        name=str(getattr(dataset, "path", None) or ""),
+        format=str(getattr(dataset, "format", "")),
+        samples=total,
+        findings=sorted_findings(findings),
+        classes=tuple(balance.table()),
+        splits=drift.summary(),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def polygons_of(dataset: Checked) -> Polygons | None:
+    """How the dataset's format gives the outlines in its files; None where it keeps none."""
+    name = str(getattr(dataset, "format", ""))
+    return getattr(make_format(name), "polygons", None) if name in ANNOTATION_FORMATS else None
+
+
+def examine_all(
+    samples: Sequence[Sample], polygons: Polygons | None = None, jobs: int = 1
+) -> Iterator[Examined]:
+    """``examine`` of every sample, in order, in ``jobs`` processes."""
+    if jobs < 1:
+        raise InputError(f"jobs must be 1 or more, got {jobs}")
+    if jobs == 1:
+        for index, sample in enumerate(samples):
+            yield examine(sample, index, polygons)
+        return
+    from concurrent.futures import Future, ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    chunks = _chunks(samples)
+    # spawned: forking a process in which OpenCV's or numba's threads run may hang
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        waiting: deque[Future[list[Examined]]] = deque()
+        try:
+            for first, chunk in chunks:
+                waiting.append(pool.submit(_examine_chunk, first, chunk, polygons))
+                if len(waiting) >= 4 * jobs:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        except (TypeError, AttributeError) as error:
+            if "pickle" not in str(error):
+                raise
+            raise InputError(
+                f"these samples live in this process alone ({error}); check them with jobs=1"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _chunks(samples: Sequence[Sample]) -> Iterator[tuple[int, list[Sample]]]:
+    each = iter(samples)
+    first = 0
+    while chunk := list(islice(each, _CHUNK)):
+        yield first, chunk
+        first += len(chunk)
+
+
+def _examine_chunk(first: int, chunk: list[Sample], polygons: Polygons | None) -> list[Examined]:
+    return [examine(sample, index, polygons) for index, sample in enumerate(chunk, first)]
+
+
+def _one_thread() -> None:
+    """Each worker keeps to one core; Ctrl-C is the parent's to handle."""
+    import signal
+
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)

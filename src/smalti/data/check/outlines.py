@@ -1,0 +1,258 @@
+"""What the outlines of one annotation tell by the edges they lie on: fit, necks, and seams between neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...image import Image
+from ...measurements import measure
+from ...postprocess.flooding import edge_distance, part_touching
+from ...runs import Runs
+from ...segmentation import Segmentation
+from .edges import (
+    REACH_PX,
+    SHIFT_PX,
+    Arcs,
+    arcs_of,
+    brightness,
+    by_segment,
+    profiles,
+    shift_scores,
+    voting,
+)
+
+MIN_ARCS = 4
+"""Arcs an outline needs to be judged by itself: about 50 pixels of it."""
+DENTED = 0.94
+"""Only segments of lower solidity can be two."""
+MOST_DENTED = 30
+"""Dented segments that are looked at in one image, the largest."""
+
+_COARSE = np.array(
+    [(y, x) for y in range(-SHIFT_PX, SHIFT_PX + 1, 2) for x in range(-SHIFT_PX, SHIFT_PX + 1, 2)]
+)
+_FINE = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])
+
+
+@dataclass(frozen=True)
+class Fits:
+    """How outlines lie on the edges of the image: of all of them (first entry, segment 0) and of single segments.
+
+    ``offset_px`` (K,) is how far outside the outline the edge is, below 0 inside; ``offset_gain`` how much steeper it
+    is there; ``agree`` the share of the outline that says so. ``shift_yx`` (K, 2) and ``shift_gain`` are the same for
+    moving aside. ``arcs`` is how much outline there was to tell by.
+    """
+
+    segment: np.ndarray
+    arcs: np.ndarray
+    offset_px: np.ndarray
+    offset_gain: np.ndarray
+    agree: np.ndarray
+    shift_yx: np.ndarray
+    shift_gain: np.ndarray
+
+
+@dataclass(frozen=True)
+class Necks:
+    """Segments (K,) that have a neck: pixels of the smaller part, how narrow the neck is against the parts (0..1), and
+    how steep the brightness is along it against the outline and against its surroundings."""
+
+    segment: np.ndarray
+    area_px: np.ndarray
+    narrow: np.ndarray
+    seam: np.ndarray
+    seam_above_floor: np.ndarray
+
+
+@dataclass(frozen=True)
+class Touching:
+    """Pairs (K,) of things of one class that lie against each other: length of their contact against the root of the
+    smaller area, how steep the brightness is there against the rest of their outlines, solidity of both together and of
+    the more solid one."""
+
+    one: np.ndarray
+    other: np.ndarray
+    contact: np.ndarray
+    seam: np.ndarray
+    together: np.ndarray
+    apart: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """What the outlines of one annotation tell; ``things`` are segment numbers and ``solidity`` theirs."""
+
+    fits: Fits
+    necks: Necks
+    touching: Touching
+    things: np.ndarray
+    solidity: np.ndarray
+
+
+def outlines(image: Image, truth: Segmentation, labels: np.ndarray) -> Outlines | None:
+    """What the outlines of a picture's ``truth`` tell; None where there is none to tell by. ``labels`` is its label map."""
+    arcs = arcs_of(truth, labels, np.random.default_rng(0))
+    if len(arcs) < MIN_ARCS:
+        return None
+    smooth = brightness(image)
+    slopes = profiles(arcs, smooth)
+    is_thing = np.array([truth.classes.of(each).thing for each in truth.class_ids], bool)
+    things = np.flatnonzero(is_thing & (truth.areas_px >= 30)) + 1
+    solidity = _solidity(truth.runs.take(things - 1), truth.shape) if len(things) else np.zeros(0)
+    solid = np.full(len(truth) + 1, np.nan)
+    solid[things] = solidity
+    return Outlines(
+        _fits(arcs, slopes, smooth),
+        _necks(truth, smooth, things[solidity < DENTED]),
+        _touching(truth, arcs, slopes, solid, is_thing),
+        things,
+        solidity,
+    )
+
+
+def _solidity(runs: Runs, shape: tuple[int, ...]) -> np.ndarray:
+    segments = Segmentation.from_runs(shape, runs)
+    return measure(segments, properties=["solidity"])["solidity"]
+
+
+def _fits(arcs: Arcs, slopes: np.ndarray, smooth: np.ndarray) -> Fits:
+    votes = voting(slopes)
+    numbers, counts, means = by_segment(arcs, votes)
+    enough = counts >= MIN_ARCS
+    rows = np.concatenate([votes.mean(axis=0)[None], means[enough]])
+    segment = np.concatenate([[0], numbers[enough]])
+    peak = rows.argmax(axis=1)
+    offset = peak + _beyond(rows, peak) - REACH_PX
+    own = slopes.argmax(axis=1) - REACH_PX
+    agree = np.array(
+        [
+            np.mean(np.abs(own[(arcs.segment == k) | (k == 0)] - at) <= 1.5)
+            for k, at in zip(segment, offset, strict=True)
+        ]
+    )
+    shift, gain = _shifts(arcs, smooth, segment)
+    here = np.maximum(rows[:, REACH_PX - 1 : REACH_PX + 2].max(axis=1), 1e-6)
+    return Fits(
+        segment,
+        np.concatenate([[len(arcs)], counts[enough]]),
+        offset,
+        rows.max(axis=1) / here,
+        agree,
+        shift,
+        gain,
+    )
+
+
+def _beyond(rows: np.ndarray, peak: np.ndarray) -> np.ndarray:
+    """Place of each row's maximum between samples, by the parabola through it and its neighbours, -0.5..0.5."""
+    at = np.arange(len(rows))
+    inner = np.clip(peak, 1, rows.shape[1] - 2)
+    left, middle, right = rows[at, inner - 1], rows[at, inner], rows[at, inner + 1]
+    bend = left - 2 * middle + right
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.where(bend < 0, 0.5 * (left - right) / bend, 0.0)
+    return np.where(peak == inner, np.clip(found, -0.5, 0.5), 0.0)
+
+
+def _shifts(arcs: Arcs, smooth: np.ndarray, segment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best move of all outlines and of each segment's, (K, 2), and how much steeper the edges are there."""
+    votes = voting(shift_scores(arcs, smooth, _COARSE))
+    _, counts, means = by_segment(arcs, votes)
+    rows = np.concatenate([votes.mean(axis=0)[None], means[counts >= MIN_ARCS]])
+    best = rows.argmax(axis=1)
+    middle = len(_COARSE) // 2
+    gain = rows.max(axis=1) / np.maximum(rows[:, middle], 1e-6)
+    shift = _COARSE[best].copy()
+    if best[0] != middle:
+        around = shift[0] + _FINE
+        finer = voting(shift_scores(arcs, smooth, np.concatenate([around, [[0, 0]]]))).mean(axis=0)
+        shift[0] = around[finer[:-1].argmax()]
+    return shift, gain
+
+
+def _strength(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Steepest slope within two pixels of each outline, and the usual slope further inside."""
+    return slopes[:, REACH_PX - 2 : REACH_PX + 3].max(axis=1), np.median(slopes[:, : REACH_PX - 3], axis=1)
+
+
+def _necks(truth: Segmentation, smooth: np.ndarray, dented: np.ndarray) -> Necks:
+    """Necks of the ``dented`` segments, found where the distance to the outline has two hills."""
+    rows = []
+    largest = dented[np.argsort(-truth.areas_px[dented - 1], kind="stable")][:MOST_DENTED]
+    for k in largest.tolist():
+        crop, place = truth.crop(k)
+        found = _neck(crop, smooth, place)
+        if found is not None:
+            rows.append((k, *found))
+    columns = np.array(rows, np.float64).reshape(-1, 5).T
+    return Necks(columns[0].astype(np.int64), *columns[1:])
+
+
+def _neck(
+    crop: np.ndarray, smooth: np.ndarray, place: tuple[slice, ...]
+) -> tuple[float, float, float, float] | None:
+    import cv2
+
+    padded = np.pad(crop, 1)
+    depth = edge_distance(padded)
+    parts = part_touching(padded, max(0.75, 0.12 * float(depth.max())), 2)
+    areas = np.bincount(parts.reshape(-1))
+    if len(areas) < 3:
+        return None
+    first, second = np.argsort(-areas[1:], kind="stable")[:2] + 1
+    one, other = parts == first, parts == second
+    cut = (cv2.dilate(one.view(np.uint8), np.ones((3, 3), np.uint8)) > 0) & other
+    if not cut.any():
+        return None
+    narrow = float(depth[cut].max() / min(depth[one].max(), depth[other].max()))
+    margin = REACH_PX + 2
+    window = tuple(slice(max(0, each.start - margin), each.stop + margin) for each in place)
+    view = smooth[window]
+    labels = np.zeros(view.shape[:2], np.int32)
+    top, left = (each.start - wide.start for each, wide in zip(place, window, strict=True))
+    inside = (slice(top, top + crop.shape[0]), slice(left, left + crop.shape[1]))
+    labels[inside] = np.where(one, 1, np.where(other, 2, 0))[1:-1, 1:-1]
+    arcs = arcs_of(Segmentation.from_labels(labels), labels, np.random.default_rng(0), 0)
+    on_seam = arcs.beside > 0
+    if not on_seam.any() or on_seam.all():
+        return float(areas[second]), narrow, 0.0, 0.0
+    strength, floor = _strength(profiles(arcs, view))
+    seam = float(strength[on_seam].mean())
+    return (
+        float(areas[second]),
+        narrow,
+        seam / max(float(np.median(strength[~on_seam])), 1e-6),
+        seam / max(float(floor[on_seam].mean()), 1e-6),
+    )
+
+
+def _touching(
+    truth: Segmentation, arcs: Arcs, slopes: np.ndarray, solid: np.ndarray, is_thing: np.ndarray
+) -> Touching:
+    """Things of one class that lie against each other for more than a corner."""
+    strength, _ = _strength(slopes)
+    beside = arcs.beside
+    same = (beside > 0) & is_thing[arcs.segment - 1]
+    same[same] &= truth.class_ids[arcs.segment[same] - 1] == truth.class_ids[beside[same] - 1]
+    low, high = np.minimum(arcs.segment, beside)[same], np.maximum(arcs.segment, beside)[same]
+    pairs, which = np.unique(np.stack([low, high], axis=1), axis=0, return_inverse=True)
+    lengths = arcs.lengths[same]
+    rows = []
+    for index, (one, other) in enumerate(pairs.tolist()):
+        member = which.reshape(-1) == index
+        rest = ((arcs.segment == one) & (beside != other)) | ((arcs.segment == other) & (beside != one))
+        if rest.sum() < 2:
+            continue
+        contact = lengths[member].sum() / 2 / np.sqrt(min(truth.areas_px[one - 1], truth.areas_px[other - 1]))
+        seam = np.average(strength[same][member], weights=lengths[member]) / max(np.median(strength[rest]), 1e-6)
+        rows.append((one, other, contact, seam))
+    columns = np.array(rows, np.float64).reshape(-1, 4).T
+    one, other = columns[:2].astype(np.int64)
+    together = np.zeros(len(one))
+    if len(one):
+        both = np.stack([one, other], axis=1).reshape(-1)
+        unions = truth.runs.take(both - 1).merge(np.repeat(np.arange(1, len(one) + 1), 2), len(one), truth.shape[1])
+        together = _solidity(unions, truth.shape)
+    return Touching(one, other, columns[2], columns[3], together, np.fmax(solid[one], solid[other]))

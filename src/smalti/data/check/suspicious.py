@@ -1,0 +1,196 @@
+"""Masks that do not fit what their own image shows: moved aside, too large, too small, two objects in one, one in two.
+
+All of it is judged by the edges under the outlines (``outlines``) and against what is usual in the set: annotators who draw
+a pixel outside the edge do so everywhere, and in tissue touching cells may have no seam. These are estimates.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...classes import ClassSet
+from .finding import Finding
+from .outlines import Fits
+from .usual import Usual, certainty
+
+if TYPE_CHECKING:
+    from .examine import Examined, Named, Truth
+
+SHIFT_PX, SHIFT_GAIN = 2.5, 1.15
+"""Least move of all outlines of an image that is told, and how much steeper the edges must be there."""
+OFFSET_PX, OFFSET_GAIN = 1.7, 1.2
+"""Least distance from outline to edge, beyond the usual one, of a whole image ..."""
+OFFSET_OF_ONE_PX, GAIN_OF_ONE, AGREE = 2.5, 1.8, 0.6
+"""... and of one segment, with the share of its outline that must agree."""
+SHIFT_OF_ONE_PX = 3.5
+MIN_ARCS, MIN_ARCS_OF_ONE = 6, 5
+CONVEX = 0.88
+"""Only where half of a class is this solid do dents mean anything."""
+
+
+class SuspiciousJudge:
+    """Masks that do not fit their image."""
+
+    def __init__(self, classes: ClassSet) -> None:
+        self._classes = classes
+        self._offsets, self._shifts_y, self._shifts_x = Usual(), Usual(), Usual()
+        self._solidity: dict[int, Usual] = defaultdict(Usual)
+        self._areas: dict[int, Usual] = defaultdict(Usual)
+        self._seams: dict[int, Usual] = defaultdict(Usual)
+        self._kept: list[tuple[Named, Truth]] = []
+
+    def add(self, sample: Examined) -> None:
+        """Take the outlines of one sample."""
+        for truth in sample.truths:
+            told = truth.outlines
+            if told is None:
+                continue
+            if told.fits.arcs[0] >= MIN_ARCS:
+                self._offsets.add(told.fits.offset_px[:1])
+                self._shifts_y.add(told.fits.shift_yx[0, :1])
+                self._shifts_x.add(told.fits.shift_yx[0, 1:])
+            classes = truth.class_ids[told.things - 1]
+            for class_id in np.unique(classes).tolist():
+                of_class = classes == class_id
+                self._solidity[class_id].add(told.solidity[of_class])
+                self._areas[class_id].add(truth.areas_px[told.things[of_class] - 1])
+            for one, seam in zip(told.touching.one, told.touching.seam, strict=True):
+                self._seams[int(truth.class_ids[one - 1])].add(np.array([seam]))
+            self._kept.append((sample.where, truth))
+
+    def findings(self) -> Iterator[Finding]:
+        """What stands out."""
+        for where, truth in self._kept:
+            assert truth.outlines is not None
+            yield from self._misfits(where, truth, truth.outlines.fits)
+            yield from self._merged(where, truth)
+            yield from self._split(where, truth)
+
+    def _misfits(self, where: Named, truth: Truth, fits: Fits) -> Iterator[Finding]:
+        usual_shift = np.array([self._shifts_y.median, self._shifts_x.median])
+        moved = np.hypot(*(fits.shift_yx - usual_shift).T)
+        beyond = fits.offset_px - self._offsets.median
+        if fits.arcs[0] >= MIN_ARCS and moved[0] >= SHIFT_PX and fits.shift_gain[0] >= SHIFT_GAIN:
+            yield self._shifted(where, truth, fits, 0)
+            return
+        if fits.arcs[0] >= MIN_ARCS and abs(beyond[0]) >= OFFSET_PX and fits.offset_gain[0] >= OFFSET_GAIN:
+            yield self._grown(where, truth, fits, 0, float(beyond[0]))
+            return
+        for index in range(1, len(fits.segment)):
+            if fits.arcs[index] < MIN_ARCS_OF_ONE:
+                continue
+            off = abs(beyond[index]) >= OFFSET_OF_ONE_PX and fits.offset_gain[index] >= GAIN_OF_ONE
+            if off and fits.agree[index] >= AGREE:
+                yield self._grown(where, truth, fits, index, float(beyond[index]))
+            elif moved[index] >= SHIFT_OF_ONE_PX and fits.shift_gain[index] >= GAIN_OF_ONE:
+                yield self._shifted(where, truth, fits, index)
+
+    def _shifted(self, where: Named, truth: Truth, fits: Fits, index: int) -> Finding:
+        y, x = fits.shift_yx[index].tolist()
+        ways = [f"{abs(y)} {'down' if y > 0 else 'up'}"] * (y != 0) + [
+            f"{abs(x)} to the {'right' if x > 0 else 'left'}"
+        ] * (x != 0)
+        what = f"segment {fits.segment[index]}" if index else "all segments"
+        return Finding.of(
+            "shifted",
+            f"The edges of {what} in {where.name} lie {' and '.join(ways)} (pixels): there the outlines lie on edges "
+            f"{fits.shift_gain[index]:.1f} times as steep.",
+            measured={"shift_y_px": y, "shift_x_px": x, "gain": float(fits.shift_gain[index])},
+            certainty=certainty(float(fits.shift_gain[index]), 1.0, 1.6 if index == 0 else 2.5),
+            **self._place(where, truth, fits, index),
+        )
+
+    def _grown(self, where: Named, truth: Truth, fits: Fits, index: int, beyond: float) -> Finding:
+        code, larger = ("dilated", "larger") if beyond < 0 else ("eroded", "smaller")
+        what = f"Segment {fits.segment[index]} of" if index else "The masks of"
+        return Finding.of(
+            code,
+            f"{what} {where.name} {'is' if index else 'are'} {larger} than what the image shows: the edges lie "
+            f"{abs(beyond):.1f} pixels {'inside' if beyond < 0 else 'outside'} the outline, "
+            f"{fits.offset_gain[index]:.1f} times as steep.",
+            measured={
+                "distance_px": beyond,
+                "gain": float(fits.offset_gain[index]),
+                "agreement": float(fits.agree[index]),
+                "usual_px": self._offsets.median,
+            },
+            certainty=certainty(float(fits.offset_gain[index]), 1.0, 1.8 if index == 0 else 2.5),
+            **self._place(where, truth, fits, index),
+        )
+
+    def _place(self, where: Named, truth: Truth, fits: Fits, index: int) -> dict[str, object]:
+        k = int(fits.segment[index])
+        return {
+            "samples": (where.name,),
+            "files": where.files,
+            "truth": truth.number,
+            "segments": (k,) if k else (),
+            "box": tuple(truth.boxes[k - 1].tolist()) if k else (),
+        }
+
+    def _merged(self, where: Named, truth: Truth) -> Iterator[Finding]:
+        assert truth.outlines is not None
+        necks, solidity = truth.outlines.necks, np.full(len(truth.class_ids) + 1, np.nan)
+        solidity[truth.outlines.things] = truth.outlines.solidity
+        for index, k in enumerate(necks.segment.tolist()):
+            class_id = int(truth.class_ids[k - 1])
+            usual, areas = self._solidity[class_id], self._areas[class_id]
+            if len(usual) < 10 or usual.median < CONVEX:
+                continue
+            dent = (usual.median - solidity[k]) / max(usual.spread, 0.01)
+            seam, floor = float(necks.seam[index]), float(necks.seam_above_floor[index])
+            two = necks.area_px[index] >= 0.25 * areas.median and necks.narrow[index] <= 0.85
+            seen = seam >= 0.3 and floor >= 1.5
+            if dent >= 3 and two and (seen or necks.narrow[index] <= 0.5):
+                sure = certainty(float(dent) * (1.3 if seen else 0.8) * (1.3 - necks.narrow[index]), 1, 5)
+                yield Finding.of(
+                    "merged",
+                    f"Segment {k} of {where.name} has a neck: it is {necks.narrow[index]:.0%} as wide there as its parts "
+                    f"are, and {'the image has a seam there' if seen else 'the image shows no seam'}.",
+                    samples=(where.name,),
+                    files=where.files,
+                    truth=truth.number,
+                    segments=(k,),
+                    box=tuple(truth.boxes[k - 1].tolist()),
+                    measured={
+                        "solidity": float(solidity[k]),
+                        "usual_solidity": usual.median,
+                        "neck": float(necks.narrow[index]),
+                        "seam": seam,
+                    },
+                    certainty=sure,
+                )
+
+    def _split(self, where: Named, truth: Truth) -> Iterator[Finding]:
+        assert truth.outlines is not None
+        pairs = truth.outlines.touching
+        for index, (one, other) in enumerate(zip(pairs.one.tolist(), pairs.other.tolist(), strict=True)):
+            class_id = int(truth.class_ids[one - 1])
+            usual, seams = self._solidity[class_id], self._seams[class_id]
+            if len(usual) < 10:
+                continue
+            faint = 0.42 if len(seams) < 20 else min(0.42, 0.75 * seams.median)
+            whole = pairs.together[index] >= max(0.9, usual.median - 0.035, pairs.apart[index] - 0.03)
+            if pairs.contact[index] >= 0.8 and pairs.seam[index] <= faint and whole:
+                boxes = truth.boxes[[one - 1, other - 1]]
+                yield Finding.of(
+                    "split",
+                    f"Segments {one} and {other} of {where.name} touch along a line that the image does not show; together "
+                    "they have the shape of one object.",
+                    samples=(where.name,),
+                    files=where.files,
+                    truth=truth.number,
+                    segments=(one, other),
+                    box=tuple(boxes[:, :2].min(axis=0).tolist() + boxes[:, 2:].max(axis=0).tolist()),
+                    measured={
+                        "seam": float(pairs.seam[index]),
+                        "usual_seam": seams.median,
+                        "contact": float(pairs.contact[index]),
+                        "solidity_together": float(pairs.together[index]),
+                    },
+                    certainty=certainty(-float(pairs.seam[index]), -0.45, -0.15),
+                )
