@@ -191,7 +191,7 @@ def monai_chain(ndim: int) -> Any:
 
     torch.set_num_threads(1)
     both = ["image", "label"]
-    angles = [np.deg2rad(DEGREES)] * (1 if ndim == 2 else 3)
+    angles = np.deg2rad([DEGREES] if ndim == 2 else [DEGREES, -DEGREES, DEGREES])
     return transforms.Compose(
         [
             transforms.EnsureTyped(both, dtype=torch.float32),

@@ -45,7 +45,7 @@ def one_by_one(truth, predicted, reach, steps=(1, 1)):
     return 2 * precision * recall / (precision + recall)
 
 
-@pytest.mark.parametrize("reach", [0, 1, 2**0.5, 2, 3.7])
+@pytest.mark.parametrize("reach", [0, 1, 2**0.5, 2, 3.7, 5])
 def test_boundary_f_against_every_pair_of_pixels(reach):
     rng = np.random.default_rng(3)
     from scipy.ndimage import gaussian_filter

@@ -26,6 +26,7 @@ from ..errors import InputError, ReadError
 from ..geometry import UNKNOWN, Geometry
 from ..image import Image
 from .decoding import Decoded, Request, check_pixels, damaged, first_line, oriented, pillow_array
+from .geo import band_names, geometry_of, tags_for, tags_of
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -77,13 +78,15 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
                 converted = seen is not pixels or _turned_by_libtiff(page)
                 pixels = seen
                 channels = _channels(pixels.shape[-1], page, axes, converted)
+                if len(channels) > 1 or pixels.shape[-1] > 2:
+                    channels = band_names(tags_of(page), pixels.shape[-1]) or channels
             geometry = _geometry(tif, page, pixels.ndim - 1)
             orientation = page.tags.valueof(274, 1)
     except (ReadError, MemoryError):
         raise
     except Exception as error:  # tifffile raises whatever a broken tag leads to
         raise damaged(name, "TIFF", first_line(error)) from error
-    if orientation in range(2, 9) and pixels.ndim == 3:
+    if orientation in range(2, 9) and pixels.ndim == 3 and geometry.affine is None:  # GDAL does not turn maps
         pixels = oriented(pixels, orientation)
         if orientation >= 5 and geometry.spacing is not None:
             geometry = Geometry(geometry.spacing[::-1], geometry.unit)
@@ -374,8 +377,10 @@ def _channels(count: int, page: Any, letters: str, converted: bool) -> tuple[str
 
 
 def _geometry(tif: TiffFile, page: Any, ndim: int) -> Geometry:
-    """Spacing from OME-XML, else from ImageJ's description, else from the resolution tags of a 2-D image."""
+    """Place on the earth; else spacing from OME-XML, ImageJ's description, or the resolution tags of a 2-D image."""
     try:
+        if ndim == 2 and (placed := geometry_of(tags_of(page))) is not None:
+            return placed
         if tif.is_ome and tif.ome_metadata:
             return _ome_geometry(tif.ome_metadata, ndim)
         if tif.is_imagej and tif.imagej_metadata:
@@ -499,8 +504,8 @@ def encode_tiff(file: BinaryIO, image: Image) -> None:
 
     The spacing of a 2-D image goes into the resolution tags (nine digits, in centimetres), that of a volume
     into OME-XML, which has z and which other programs read too; for the dtypes that OME lacks (float16, 64-bit
-    integers) into the JSON that tifffile keeps in the description. Degrees, an affine and channel names are
-    not kept.
+    integers) into the JSON that tifffile keeps in the description. A map's affine and reference system go into the tags
+    of GeoTIFF. The affine of a volume and channel names are not kept.
     """
     import tifffile
 
@@ -527,6 +532,8 @@ def encode_tiff(file: BinaryIO, image: Image) -> None:
         alpha = image.channels[-1] == "alpha"
         extra = image.num_channels - base
         options["extrasamples"] = ["unspecified"] * (extra - alpha) + ["unassalpha"] * alpha
+    if image.ndim == 2:
+        options["extratags"] = tags_for(geometry)
     if geometry.spacing is not None and geometry.unit in _MICROMETRES:
         steps = [step * _MICROMETRES[geometry.unit] for step in geometry.spacing]
         if image.ndim == 2:

@@ -349,7 +349,7 @@ def test_files_that_cannot_be_read(tmp_path):
     write_tasks(tmp_path, task(rectangle()))
     text = (tmp_path / "tasks.json").read_text()
     (tmp_path / "tasks.json").write_text(text[:-20])
-    with pytest.raises(ReadError, match="cut short"):
+    with pytest.raises(ReadError, match=r"tasks\.json is no JSON"):
         opened(tmp_path)
     (tmp_path / "tasks.json").write_text("{}")
     with pytest.raises(ReadError, match="no JSON of Label Studio"):
@@ -391,8 +391,7 @@ def test_the_packing_of_a_mask_bit_by_bit():
 def test_lengths_take_as_few_bits_as_they_can(pixels, blocks):
     content = bytes(encode_brush(Runs.of_masks(np.ones((1, 1, pixels), bool)), 1, (1, pixels)))
     bits = "".join(f"{byte:08b}" for byte in content)
-    assert bits[53:].rstrip("0").startswith(("1" * 8).join(blocks) + "1" * 8) or len(blocks) == 2
-    assert [block for block in blocks if block in bits[53:]] == blocks
+    assert bits[53:].rstrip("0") == "".join(block + "1" * 8 for block in blocks)
     assert decode_brush(content, (1, pixels), 1).all()
 
 
@@ -428,7 +427,7 @@ def test_any_mask_is_unpacked_as_it_was(mask):
 @given(content=st.binary(min_size=7, max_size=40))
 def test_any_bytes_are_a_mask_or_one_line(content):
     try:
-        assert decode_brush(f"{80:032b}".encode()[:0] + (80).to_bytes(4, "big") + content, (4, 5), 1).shape == (4, 5)
+        assert decode_brush((80).to_bytes(4, "big") + content, (4, 5), 1).shape == (4, 5)
     except InputError as error:
         assert "\n" not in str(error)
 

@@ -148,7 +148,7 @@ class Augmentation(Parameters):
         chain = self.as_chain()
         draft = draft_of_arrays(pixels, labels, class_ids, void, spacing, others, chain.settings())
         chain.run(draft, rng)
-        return finish_arrays(draft, chain.min_visible, void)
+        return finish_arrays(draft, chain.min_visible, void, (pixels, labels))
 
 
 def _described(value: Any) -> Any:
@@ -234,7 +234,7 @@ class Chain(Augmentation):
         self.run(draft, rng)
 
     def run(self, draft: Draft, rng: np.random.Generator) -> None:
-        """Change the draft by every step that is drawn, and settle it."""
+        """Change the draft by every step that is drawn; what is kept is carried out when the draft is settled."""
         stretch: list[Augmentation] = []
         for step in self.drawn(rng):
             if draft.ndim not in step.ndims:
@@ -246,7 +246,6 @@ class Chain(Augmentation):
             else:
                 stretch.append(step)
         _change(stretch, draft, rng)
-        draft.settle()
 
 
 def _change(stretch: Sequence[Augmentation], draft: Draft, rng: np.random.Generator) -> None:

@@ -234,24 +234,19 @@ class Draft:
         return values
 
     def _settle_tones(self) -> None:
-        curves, self._curves = self._curves, []
-        if not curves:
-            return
-        if self.pixels.dtype == np.uint8:
-            self._look_up(np.rint(self._toned(_EVERY_BYTE, curves)).astype(np.uint8))
-        else:
+        table = self.take_table()
+        if table is not None:
+            self.put(looked_up(np.ascontiguousarray(self.values), table))
+        elif self._curves:
+            curves, self._curves = self._curves, []
             self.put(self._toned(self.floats(), curves))
 
-    def _look_up(self, table: np.ndarray) -> None:
-        """Replace 8-bit values by a table, (256, 1) for all channels or (256, C)."""
-        values, channels = np.ascontiguousarray(self.values), self.num_values
-        if table.shape[1] == 1:
-            found = cv2.LUT(values.reshape(values.shape[0], -1), table[:, 0])
-        elif channels <= 4:
-            found = cv2.LUT(values.reshape(values.shape[0], -1, channels), table.reshape(1, 256, channels))
-        else:
-            found = np.stack([table[:, k][values[..., k]] for k in range(channels)], axis=-1)
-        self.put(found.reshape(values.shape))
+    def take_table(self) -> np.ndarray | None:
+        """What tones make of each 8-bit value, (256, 1) or (256, C) uint8, to be done by whoever asks."""
+        if not self._curves or self.pixels.dtype != np.uint8:
+            return None
+        curves, self._curves = self._curves, []
+        return np.rint(self._toned(_EVERY_BYTE, curves)).astype(np.uint8)
 
     def floats(self) -> np.ndarray:
         """The values in float32, or float64 where they need it; a copy."""
@@ -335,6 +330,17 @@ class Draft:
             self.things = np.concatenate([self.things, other.things])
         self.parts = self.parts + other.parts
         return offset
+
+
+def looked_up(values: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """8-bit values (*S, C) through a table, (256, 1) for all channels or (256, C)."""
+    channels = values.shape[-1]
+    if table.shape[1] == 1:
+        return cv2.LUT(values.reshape(values.shape[0], -1), table[:, 0]).reshape(values.shape)
+    if channels <= 4:
+        flat = values.reshape(values.shape[0], -1, channels)
+        return cv2.LUT(flat, table.reshape(1, 256, channels)).reshape(values.shape)
+    return np.stack([table[:, k][values[..., k]] for k in range(channels)], axis=-1)
 
 
 def _native(array: np.ndarray) -> np.ndarray:

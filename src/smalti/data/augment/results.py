@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -15,7 +16,7 @@ from ...image import Image
 from ...runs import Runs
 from ...sample import Sample
 from ...segmentation import Segmentation
-from .draft import Draft, Truth
+from .draft import Draft, Truth, looked_up
 
 _EVERY_BYTE = np.arange(256, dtype=np.float32)
 
@@ -25,19 +26,25 @@ Arrays = tuple[np.ndarray, np.ndarray | None] | tuple[np.ndarray, np.ndarray | N
 
 @dataclass(frozen=True, eq=False)
 class Augmented:
-    """A training sample: ``pixels`` (*S, C) in the dtype that came and ``labels`` (*S,), each an array of its own.
+    """A training sample: ``pixels`` (*S, C) in the dtype that came and ``labels`` (*S,), in memory of its own.
 
     ``class_ids`` (N,) and ``kept`` (N,) are there where labels number segments: their classes, and which of those
     that came they are, 0-based, counted on through the samples that were mixed in. After mixup, ``mixed`` has the
     label maps and weights of all samples, and ``labels`` is the one that weighs most.
     """
 
-    pixels: np.ndarray
+    untoned: np.ndarray  # the pixels, and what the last tones make of their 8-bit values: done when asked for
+    table: np.ndarray | None
     labels: np.ndarray | None
     class_ids: np.ndarray | None
     kept: np.ndarray | None
     void: int | None
     mixed: tuple[tuple[np.ndarray, float], ...] = ()
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """The pixels (*S, C)."""
+        return self.untoned if self.table is None else looked_up(self.untoned, self.table)
 
     def scores(self, class_ids: Sequence[int]) -> np.ndarray:
         """Soft truth: how much each pixel is of each class, (*S, K) float32. Class 0 is what is nothing.
@@ -59,28 +66,37 @@ class Augmented:
         return scores
 
     def floats(self, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0) -> np.ndarray:
-        """The pixels as a network takes them, channels first: ``(pixels - mean) / std``, (C, *S) float32."""
-        channels = self.pixels.shape[-1]
+        """The pixels as a network takes them, channels first: ``(pixels - mean) / std``, (C, *S) float32.
+
+        Of 8-bit pixels this is one look-up, together with the last tones.
+        """
+        channels = self.untoned.shape[-1]
         means, stds = (
             [float(given)] * channels if isinstance(given, int | float) else [float(one) for one in given]
             for given in (mean, std)
         )
-        planes = np.empty((channels, *self.pixels.shape[:-1]), np.float32)
-        for plane, found, middle, spread in zip(self._planes(), planes, means, stds, strict=True):
-            if plane.dtype == np.uint8:
-                cv2.LUT(plane, (_EVERY_BYTE - middle) / spread, dst=found.reshape(plane.shape))
-            else:
+        planes = np.empty((channels, *self.untoned.shape[:-1]), np.float32)
+        if self.untoned.dtype != np.uint8:
+            for found, plane, middle, spread in zip(
+                planes, np.moveaxis(self.untoned, -1, 0), means, stds, strict=True
+            ):
                 np.subtract(plane, middle, out=found, casting="unsafe")
                 found /= spread
+            return planes
+        table = _EVERY_BYTE[:, np.newaxis] if self.table is None else self.table.astype(np.float32)
+        for channel, plane in enumerate(_byte_planes(self.untoned)):
+            curve = table[:, min(channel, table.shape[1] - 1)]
+            found = planes[channel].reshape(plane.shape)
+            cv2.LUT(plane, np.ascontiguousarray((curve - means[channel]) / stds[channel]), dst=found)
         return planes
 
-    def _planes(self) -> Sequence[np.ndarray]:
-        if self.pixels.ndim == 3 and self.pixels.dtype == np.uint8 and self.pixels.shape[-1] in (3, 4):
-            return cv2.split(self.pixels)
-        planes = np.moveaxis(self.pixels, -1, 0)
-        if self.pixels.dtype != np.uint8:
-            return list(planes)
-        return [np.ascontiguousarray(plane).reshape(plane.shape[0], -1) for plane in planes]
+
+def _byte_planes(pixels: np.ndarray) -> Sequence[np.ndarray]:
+    """The channels of 8-bit pixels (*S, C), each as one plane of its own."""
+    if pixels.shape[-1] in (3, 4):
+        return cv2.split(pixels.reshape(pixels.shape[0], -1, pixels.shape[-1]))
+    planes = (pixels[..., channel] for channel in range(pixels.shape[-1]))
+    return [np.ascontiguousarray(plane).reshape(plane.shape[0], -1) for plane in planes]
 
 
 def draft_of_arrays(
@@ -141,8 +157,10 @@ def _numbered(labels: np.ndarray, class_ids: np.ndarray, void: int | None) -> Tr
     return Truth([numbers.astype(np.int32, copy=False)], None if unknown is None else unknown.view(np.uint8))
 
 
-def finish_arrays(draft: Draft, min_visible: float, void: int | None) -> Augmented:
-    """The arrays of a settled draft."""
+def finish_arrays(draft: Draft, min_visible: float, void: int | None, given: Arrays) -> Augmented:
+    """The arrays of a draft, copied where they are still those that were ``given``."""
+    table = draft.take_table() if draft.num_values == draft.pixels.shape[-1] else None
+    draft.settle()
     class_ids, kept = draft.class_ids, None
     if class_ids is not None:
         kept = _dropped(draft, min_visible)
@@ -155,8 +173,9 @@ def finish_arrays(draft: Draft, min_visible: float, void: int | None) -> Augment
         maps.append((labels, truth.weight))
     most = max(range(len(maps)), key=lambda index: maps[index][1]) if maps else 0
     return Augmented(
-        draft.pixels,
-        maps[most][0] if maps else None,
+        draft.pixels if table is not None or draft.pixels is not given[0] else np.array(draft.pixels),
+        table,
+        None if not maps else np.array(maps[most][0]) if maps[most][0] is given[1] else maps[most][0],
         class_ids,
         kept,
         void,
@@ -228,7 +247,8 @@ def draft_of_objects(
 
 
 def finish_objects(draft: Draft, image: Image, min_visible: float) -> tuple[Image, Segmentation | None]:
-    """Image and segments of a settled draft; its numbers become a ``Segmentation``'s columns again."""
+    """Image and segments of a draft; its numbers become a ``Segmentation``'s columns again."""
+    draft.settle()
     geometry = _geometry(image.geometry, draft)
     result = Image(draft.pixels, image.channels, geometry, image.source)
     if draft.class_ids is None:

@@ -113,7 +113,7 @@ class Rotate(Spatial):
             flat, linear = linear, np.eye(3)
             if turns[1] and turns[2]:
                 linear[1:, 1:] = flat
-            for other in (1, 2):
+            for other in (2, 1):
                 angle = math.radians(between(self.tilt_degrees, rng))
                 turn = np.eye(3)
                 turn[0, 0] = turn[other, other] = math.cos(angle)

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import InputError, ReadError
 from ...geometry import Geometry
 from ...segmentation import Segmentation
-from .mask_classes import VOID
+from .mask_classes import NONE, VOID
 from .mask_kinds import read_numbers
 from .numbering import Encoding, Numbering, numbers_in, relabelled, write_mask
 from .segment_lists import SUFFIX, read_segments, write_segments
@@ -77,8 +77,10 @@ class ObjectReader:
 
     def _class_id(self, number: int, path: Path) -> int:
         """Class id of an object's number, ``VOID`` if it is of a void class."""
-        if number == 0 or number in self.void:
-            return 0
+        if number in self.void:
+            return VOID
+        if number == 0:
+            return NONE if self.divisor is None else self.numbering.ids.get(0, NONE)
         if self.divisor is None:
             if len(self.numbering.classes) != 1:
                 raise ReadError(
