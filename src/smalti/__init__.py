@@ -13,12 +13,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "Class": "classes",
     "ClassSet": "classes",
+    "Dataset": "data.dataset",
     "Geometry": "geometry",
     "Image": "image",
     "Method": "segmenter",
     "Pipeline": "pipeline",
     "Prompts": "segmenter",
+    "Provenance": "provenance",
     "Runs": "runs",
+    "Sample": "sample",
     "Segmentation": "segmentation",
     "Segmenter": "segmenter",
     "SmaltiError": "errors",
@@ -55,6 +58,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from .classes import Class, ClassSet
+    from .data.dataset import Dataset
     from .errors import SmaltiError
     from .geometry import Geometry
     from .image import Image
@@ -65,7 +69,9 @@ if TYPE_CHECKING:
     from .measurements import measure
     from .overlaps import confusion, mask_iou, nms, overlap
     from .pipeline import Pipeline
+    from .provenance import Provenance
     from .runs import Runs
+    from .sample import Sample
     from .segmentation import Segmentation
     from .segmenter import Method, Prompts, Segmenter, make_segmenter, make_step
     from .service.actions import predict

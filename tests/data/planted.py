@@ -6,7 +6,7 @@ cover the whole image. Both have texture, blur and noise. Each function of ``PLA
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -118,6 +118,19 @@ def cell_draft(rng: np.random.Generator, name: str, side: int = 160) -> Draft:
     return Draft(name, pixels.clip(0, 255).astype(np.uint8), truth)
 
 
+def _without_crumbs(semantic: np.ndarray, pixels: int = 40) -> np.ndarray:
+    """Pieces of a class that are smaller, as where fields of noise cross, join what is around them."""
+    semantic = semantic.copy()
+    for class_id in np.unique(semantic):
+        count, pieces, stats, _ = cv2.connectedComponentsWithStats((semantic == class_id).astype(np.uint8))
+        for k in range(1, count):
+            if stats[k, cv2.CC_STAT_AREA] < pixels:
+                piece = (pieces == k).astype(np.uint8)
+                around = semantic[(cv2.dilate(piece, np.ones((3, 3), np.uint8)) > 0) & (piece == 0)]
+                semantic[piece > 0] = np.bincount(around).argmax()
+    return semantic
+
+
 def land_draft(rng: np.random.Generator, name: str, side: int = 160) -> Draft:
     """A piece of country seen from above: every pixel has a class."""
     shape = (side, side)
@@ -130,11 +143,8 @@ def land_draft(rng: np.random.Generator, name: str, side: int = 160) -> Draft:
     road = cv2.line(np.zeros(shape, np.uint8), (int(start), -4), (int(end), side + 4), 1, width)
     if rng.random() < 0.7:
         semantic[road > 0] = 4
+    semantic = _without_crumbs(semantic)
     colors = {1: (150, 140, 70), 2: (40, 70, 120), 3: (40, 85, 45), 4: (140, 135, 130)}
-    for class_id in (1, 2, 3, 4):  # no crumbs: where two fields of noise cross, a few pixels may be cut off
-        count, pieces, stats, _ = cv2.connectedComponentsWithStats((semantic == class_id).astype(np.uint8), connectivity=8)
-        small = np.isin(pieces, [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] < 40])
-        semantic[small] = cv2.medianBlur(semantic.astype(np.uint8), 15)[small]
     grains = {1: (6, 4), 2: (3, 6), 3: (14, 2), 4: (4, 1.5)}
     pixels = np.zeros((*shape, 3), np.float32)
     for class_id, color in colors.items():
@@ -185,7 +195,7 @@ def stray_pixels(draft: Draft, rng: np.random.Generator) -> Spoilt:
     far = _distance(labels == k)
     for _ in range(rng.integers(1, 4)):
         side = int(rng.integers(1, 3))
-        free = np.argwhere((far > 7) & (labels != k))
+        free = np.argwhere(((far > 7) & (labels != k))[3:-4, 3:-4]) + 3
         y, x = free[rng.integers(len(free))]
         labels[y : y + side, x : x + side] = k
     return _with_labels(draft, labels), (k,)
@@ -204,10 +214,12 @@ def tiny_segment(draft: Draft, rng: np.random.Generator) -> Spoilt:
 def island(draft: Draft, rng: np.random.Generator) -> Spoilt:
     """A place inside an object that the brush left out, 1 to about 30 pixels."""
     labels = draft.truth.labels.copy()
-    k = int(rng.choice(_large(draft.truth)))
-    inside = cv2.distanceTransform(np.pad(labels == k, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
     radius = rng.uniform(0.5, 3)
-    places = np.argwhere(inside > radius + 2.5)
+    for k in rng.permutation(_large(draft.truth)).tolist():
+        inside = cv2.distanceTransform(np.pad(labels == k, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+        places = np.argwhere(inside > radius + 2.5)
+        if len(places):
+            break
     center = places[rng.integers(len(places))]
     labels[blob(rng, labels.shape, center.astype(float), radius, 0.05)] = 0
     return _with_labels(draft, labels), (k,)

@@ -292,6 +292,10 @@ def download_command(
         typer.echo("\nFetch one: smalti download NAME --out DIR")
         return
     with downloading() as report:
-        place = download(name, out, report, keep_archives)
+        place, unverified = download(name, out, report, keep_archives)
     (entry,) = (entry for entry in entries if entry["name"] == name)
+    options = "".join(f" --set {key}={json.dumps(value)}" for key, value in entry["options"].items())
     typer.echo(f"{place}\nlicence: {entry['licence']}\nplease cite: {entry['citation']}")
+    for line in unverified:
+        typer.echo(f"no digest was published, so this is what came: {line}")
+    typer.echo(f"open it: smalti dataset {place} --format {entry['format']}{options}")

@@ -141,7 +141,9 @@ def _in_words(archive: Path) -> Iterator[None]:
     except (ReadError, WriteError, InputError):
         raise
     except _DAMAGE as error:
-        raise ReadError(f"{archive} is damaged or no such archive: {str(error) or 'it ends too early'}") from error
+        raise ReadError(
+            f"{archive} is damaged or no such archive: {str(error) or 'it ends too early'}"
+        ) from error
     except FileExistsError as error:
         raise ReadError(f"{archive} holds {error.filename} twice; it is refused") from error
     except OSError as error:

@@ -96,19 +96,29 @@ def geometry_of(tags: Mapping[int, Any]) -> Geometry | None:
     return Geometry(tuple(steps.tolist()), unit, affine, crs)
 
 
-def band_names(tags: Mapping[int, Any], count: int) -> tuple[str, ...]:
-    """Names of the bands as GDAL keeps them, empty unless each has one of its own."""
-    names: dict[int, str] = {}
+def band_names(tags: Mapping[int, Any], names: Sequence[str]) -> tuple[str, ...]:
+    """Names of the bands as GDAL keeps them, where each has one of its own; else the TIFF's own ``names``.
+
+    Of these ``alpha`` is only a number where GDAL says that the band is no alpha: the near infrared of air photographs
+    is often kept so.
+    """
+    described: dict[int, str] = {}
     colors: dict[int, str] = {}
     for sample, name, value in _items(tags):
         if name == "DESCRIPTION":
-            names[sample] = value
-        elif name == "COLORINTERP" and value.lower() not in ("gray", "undefined", "palette"):
+            described[sample] = value
+        elif name == "COLORINTERP":
             colors[sample] = value.lower()
-    for found in (names, colors):
-        if len(set(found.values())) == count and set(found) == set(range(count)):
-            return tuple(found[index] for index in range(count))
-    return ()
+    meant = {
+        sample: color for sample, color in colors.items() if color not in ("gray", "undefined", "palette")
+    }
+    for found in (described, meant):
+        if len(set(found.values())) == len(names) and set(found) == set(range(len(names))):
+            return tuple(found[index] for index in range(len(names)))
+    return tuple(
+        f"channel_{index}" if name == "alpha" and colors.get(index, name) != name else name
+        for index, name in enumerate(names)
+    )
 
 
 def nodata_of(tags: Mapping[int, Any]) -> float | None:

@@ -1,4 +1,7 @@
-"""GeoJSON (RFC 7946): segments as polygons with properties, for maps, slide viewers and drawing tools."""
+"""GeoJSON (RFC 7946): segments as polygons with properties, for maps, slide viewers and drawing tools.
+
+The way back, features as segments, is in ``features.py``.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..masks import Polygon, trace_runs
+from ..masks import Polygon, trace_polygons, trace_runs
 from ..segmentation import Segmentation
 from ..table import Table
 from .writing import replacing
@@ -40,7 +43,7 @@ def to_geojson(
     holes kept, null for a segment without pixels. Exteriors run counter-clockwise in the coordinates written
     (RFC 7946, 3.1.6). Properties are ``segment``, ``class``, ``score`` and the columns of ``properties``, a
     table of one row for each segment such as ``measure`` gives, under their names with unit; numbers that do
-    not exist are null.
+    not exist are null. Where nobody said what there is, a last feature has the property ``void``.
 
     Coordinates are x, y. With ``world`` they are those of the segmentation's affine, a 3 x 3 matrix that
     takes pixel corners (x, y, 1) to the world as georeferenced rasters have it; without, pixel corners, x to
@@ -78,6 +81,9 @@ def to_geojson(
         {"type": "Feature", "id": row["segment"], "geometry": _geometry(polygons, affine), "properties": row}
         for polygons, row in zip(traced, _rows(segmentation, properties), strict=True)
     ]
+    if segmentation.void_px:
+        place = _geometry(trace_polygons(segmentation.void), affine)
+        collection["features"].append({"type": "Feature", "geometry": place, "properties": {"void": True}})
     return collection
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from ..errors import InputError, ReadError
 from ..geometry import UNKNOWN, Geometry
-from ..image import Image
+from ..image import Image, default_channels
 from .decoding import Decoded, Request, check_pixels, damaged, first_line, oriented, pillow_array
 from .geo import band_names, geometry_of, tags_for, tags_of
 
@@ -78,8 +78,8 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
                 converted = seen is not pixels or _turned_by_libtiff(page)
                 pixels = seen
                 channels = _channels(pixels.shape[-1], page, axes, converted)
-                if len(channels) > 1 or pixels.shape[-1] > 2:
-                    channels = band_names(tags_of(page), pixels.shape[-1]) or channels
+                if pixels.shape[-1] > 1:
+                    channels = band_names(tags_of(page), channels or default_channels(pixels.shape[-1]))
             geometry = _geometry(tif, page, pixels.ndim - 1)
             orientation = page.tags.valueof(274, 1)
     except (ReadError, MemoryError):
@@ -91,6 +91,42 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
         if orientation >= 5 and geometry.spacing is not None:
             geometry = Geometry(geometry.spacing[::-1], geometry.unit)
     return Decoded(pixels, channels, geometry)
+
+
+def tiff_extent(file: BinaryIO, request: Request) -> tuple[tuple[int, ...], Geometry, Mapping[int, Any]]:
+    """Size (*S,) and place of what ``decode_tiff`` would give, and the tags of its (first) page, without its values.
+
+    Raises ``ReadError`` as ``decode_tiff`` does, but strips that are damaged are not noticed.
+    """
+    import tifffile
+
+    name = request.name
+    check_whole(file, name)
+    file.seek(0)
+    try:
+        with _quiet(), tifffile.TiffFile(file, name=name) as tif:
+            series = _whole_series(tif, name)
+            page = series.keyframe.aspage()
+            _check(series.shape, series.axes, page, request)
+            lengths = {
+                axis: length
+                for axis, length in zip(series.axes, series.shape, strict=True)
+                if axis in "YX" or (axis in _STACKED and length > 1)
+            }
+            shape = tuple(lengths[axis] for axis in sorted(lengths, key="QIZYX".index))
+            if len(shape) > 3 or not {"Y", "X"} <= lengths.keys():
+                raise ReadError(f"{name} has the axes {series.axes}, wanted Y and X with one of Z at most")
+            geometry = _geometry(tif, page, len(shape))
+            turned = page.tags.valueof(274, 1) in range(5, 9) and len(shape) == 2 and geometry.affine is None
+            tags = tags_of(page)
+    except (ReadError, MemoryError):
+        raise
+    except Exception as error:  # tifffile raises whatever a broken tag leads to
+        raise damaged(name, "TIFF", first_line(error)) from error
+    if turned:
+        shape = shape[::-1]
+        geometry = geometry if geometry.spacing is None else Geometry(geometry.spacing[::-1], geometry.unit)
+    return shape, geometry, tags
 
 
 @contextmanager
@@ -126,14 +162,7 @@ def _values(tif: TiffFile, file: BinaryIO, request: Request) -> tuple[np.ndarray
         page = tif.pages[request.page].aspage()
         _check(page.shape, page.axes, page, request)
         return _page_values(page, request.page, file, name), page.axes, page
-    whole = [series for series in tif.series if not series.keyframe.is_reduced]  # previews do not count
-    if len(whole) != 1:
-        sizes = ", ".join("x".join(map(str, series.shape)) for series in whole[:4])
-        raise ReadError(
-            f"{name} has pages of different sizes or types ({sizes}{', ...' if len(whole) > 4 else ''}); "
-            f"choose one of {_choice(count)}"
-        )
-    series = whole[0]
+    series = _whole_series(tif, name)
     page = series.keyframe.aspage()
     _check(series.shape, series.axes, page, request)
     empty = np.broadcast_to(np.uint8(0), series.shape)
@@ -155,6 +184,18 @@ def _values(tif: TiffFile, file: BinaryIO, request: Request) -> tuple[np.ndarray
     if values.shape != series.shape or values.dtype != series.dtype:
         raise damaged(name, "TIFF", f"its pages hold {values.shape} values, {series.shape} were promised")
     return values, series.axes, page
+
+
+def _whole_series(tif: TiffFile, name: str) -> Any:
+    """The pages that are one image. Raises ``ReadError`` where there are several."""
+    whole = [series for series in tif.series if not series.keyframe.is_reduced]  # previews do not count
+    if len(whole) != 1:
+        sizes = ", ".join("x".join(map(str, series.shape)) for series in whole[:4])
+        raise ReadError(
+            f"{name} has pages of different sizes or types ({sizes}{', ...' if len(whole) > 4 else ''}); "
+            f"choose one of {_choice(len(tif.pages))}"
+        )
+    return whole[0]
 
 
 def _choice(pages: int) -> str:

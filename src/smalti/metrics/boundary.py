@@ -9,8 +9,8 @@ import numpy as np
 from ..errors import InputError
 from ..geometry import Geometry
 from ..segmentation import Segmentation
-from .semantic import check_classes
-from .void import both_judged
+from .semantic import check_classes, class_numbers, ratio
+from .void import check_shapes
 
 Tolerance = float | str
 """A distance in pixels, or a length with its unit such as ``"1.5um"`` where the spacing is known."""
@@ -29,15 +29,15 @@ def boundary_f(truth: Segmentation, predicted: Segmentation, tolerance: Toleranc
     1.5 pixels, "1.5um" are 1.5 µm along every axis. Raises ``InputError`` when shapes or classes differ.
     """
     check_classes(truth, predicted)
-    ids = truth.classes.ids
-    sides = [_ClassMap(side) for side in both_judged(truth, predicted)]
     reach = Reach.of(tolerance, truth.geometry, truth.ndim)
-    void = truth.void | predicted.void if truth.void_px or predicted.void_px else None
-    scores = np.full(len(ids), np.nan)
-    for k, class_id in enumerate(ids):
-        if any((class_id == side.present).any() for side in sides):
-            first, second = (_inner_boundary(side.map == class_id, void) for side in sides)
-            scores[k] = _f_score(first, second, reach)
+    void = _void_of_either(truth, predicted)
+    maps = [class_numbers(side) for side in (truth, predicted)]
+    lines = [_boundary(numbers, void) for numbers in maps]
+    present = np.union1d(*(numbers[line] for numbers, line in zip(maps, lines, strict=True)))
+    scores = np.full(len(truth.classes), np.nan)
+    for number in present[present > 0]:
+        first, second = (line & (numbers == number) for numbers, line in zip(maps, lines, strict=True))
+        scores[number - 1] = _f_score(first, second, reach)
     return scores
 
 
@@ -48,8 +48,9 @@ def outline_f(truth: Segmentation, predicted: Segmentation, tolerance: Tolerance
     ``boundary_f``. The benchmark of Martin, Fowlkes and Malik (PAMI 2004) thins lines and assigns their pixels one to
     one, which gives slightly lower values. Raises ``OverlapError`` where segments overlap.
     """
-    void = truth.void | predicted.void if truth.void_px or predicted.void_px else None
-    first, second = (_label_boundary(side.labels, void) for side in both_judged(truth, predicted))
+    check_shapes(truth, predicted)
+    void = _void_of_either(truth, predicted)
+    first, second = (_boundary(side.labels, void) for side in (truth, predicted))
     score = _f_score(first, second, Reach.of(tolerance, truth.geometry, truth.ndim))
     return 1.0 if np.isnan(score) else score
 
@@ -66,18 +67,16 @@ def boundary_iou(truth: Segmentation, predicted: Segmentation, width: Tolerance 
     if width is None:
         width = max(1.0, float(np.rint(0.02 * np.linalg.norm(truth.shape))))
     steps = Reach.of(width, truth.geometry, truth.ndim).whole_steps()
-    void = truth.void | predicted.void if truth.void_px or predicted.void_px else None
-    sides = [_ClassMap(side) for side in (truth, predicted)]
-    scores = np.full(len(truth.classes), np.nan)
-    for k, class_id in enumerate(truth.classes.ids):
-        first, second = (_band(side.map == class_id, steps) for side in sides)
-        if void is not None:
-            first &= ~void
-            second &= ~void
-        union = np.count_nonzero(first | second)
-        if union:
-            scores[k] = np.count_nonzero(first & second) / union
-    return scores
+    void = _void_of_either(truth, predicted)
+    count = len(truth.classes) + 1
+    maps = [class_numbers(side) for side in (truth, predicted)]
+    bands = [_band(numbers, steps) for numbers in maps]
+    if void is not None:
+        bands = [band & ~void for band in bands]
+    both = bands[0] & bands[1] & (maps[0] == maps[1])
+    shared = np.bincount(maps[0][both], minlength=count)
+    areas = [np.bincount(numbers[band], minlength=count) for numbers, band in zip(maps, bands, strict=True)]
+    return ratio(shared, areas[0] + areas[1] - shared)[1:]
 
 
 class Reach:
@@ -135,12 +134,8 @@ class Reach:
         return distance_transform_edt(~boundary, self.steps) <= limit
 
 
-class _ClassMap:
-    """The semantic map of one side and the classes in it."""
-
-    def __init__(self, segmentation: Segmentation) -> None:
-        self.map = segmentation.semantic_map()
-        self.present = segmentation.class_ids[segmentation.areas_px > 0]
+def _void_of_either(truth: Segmentation, predicted: Segmentation) -> np.ndarray | None:
+    return truth.void | predicted.void if truth.void_px or predicted.void_px else None
 
 
 def _f_score(truth: np.ndarray, predicted: np.ndarray, reach: Reach) -> float:
@@ -152,12 +147,7 @@ def _f_score(truth: np.ndarray, predicted: np.ndarray, reach: Reach) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def _inner_boundary(mask: np.ndarray, void: np.ndarray | None) -> np.ndarray:
-    """Pixels of ``mask`` with a neighbour along an axis outside of it, that is not void."""
-    return mask & _label_boundary(mask, void)
-
-
-def _label_boundary(labels: np.ndarray, void: np.ndarray | None) -> np.ndarray:
+def _boundary(labels: np.ndarray, void: np.ndarray | None) -> np.ndarray:
     """Pixels with a neighbour along an axis of another label, neither of them void."""
     boundary = np.zeros(labels.shape, bool)
     for axis in range(labels.ndim):
@@ -171,17 +161,19 @@ def _label_boundary(labels: np.ndarray, void: np.ndarray | None) -> np.ndarray:
     return boundary
 
 
-def _band(mask: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
-    """Pixels of ``mask`` within so many steps of its outside, the image's border being outside."""
-    if mask.ndim == 2:
+def _band(numbers: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
+    """Pixels (*S,) bool with another number (0 or more) within so many steps, or the end of the image."""
+    numbers = (numbers + 1).astype(np.uint16)
+    if numbers.ndim == 2:
         import cv2
 
         kernel = np.ones([2 * step + 1 for step in steps], np.uint8)
-        outside = cv2.erode(mask.view(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0) == 0
-        return mask & outside
-    from scipy.ndimage import minimum_filter1d
+        lowest = cv2.erode(numbers, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        return lowest != cv2.dilate(numbers, kernel)
+    from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-    inner = mask.view(np.uint8)
+    lowest, highest = numbers, numbers
     for axis, step in enumerate(steps):
-        inner = minimum_filter1d(inner, 2 * step + 1, axis, mode="constant", cval=0)
-    return mask & (inner == 0)
+        lowest = minimum_filter1d(lowest, 2 * step + 1, axis, mode="constant", cval=0)
+        highest = maximum_filter1d(highest, 2 * step + 1, axis, mode="nearest")
+    return lowest != highest

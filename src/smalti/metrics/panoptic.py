@@ -9,7 +9,7 @@ import numpy as np
 from ..classes import ClassSet
 from ..overlaps import overlap
 from ..segmentation import Segmentation
-from .semantic import check_classes, mean_of_present
+from .semantic import check_classes, mean_of_present, ratio
 from .void import both_judged
 
 
@@ -30,17 +30,17 @@ class PanopticQuality:
     @property
     def pq_of_class(self) -> np.ndarray:
         """PQ = sum of IoU / (TP + FP / 2 + FN / 2) of each class, (K,); NaN for a class on neither side."""
-        return _ratio(self.matched_iou, self._weight)
+        return ratio(self.matched_iou, self._weight)
 
     @property
     def sq_of_class(self) -> np.ndarray:
         """Segmentation quality, the mean IoU of the matched pairs of each class, (K,); NaN without any."""
-        return _ratio(self.matched_iou, self.found)
+        return ratio(self.matched_iou, self.found)
 
     @property
     def rq_of_class(self) -> np.ndarray:
         """Recognition quality, TP / (TP + FP / 2 + FN / 2), the F1 of objects, (K,); NaN as for PQ."""
-        return _ratio(self.found, self._weight)
+        return ratio(self.found, self._weight)
 
     @property
     def pq(self) -> float:
@@ -143,7 +143,3 @@ def _per_class(ids: np.ndarray, class_ids: np.ndarray, weights: np.ndarray | Non
     order = np.argsort(ids)
     place = order[np.searchsorted(ids, class_ids, sorter=order)]
     return np.bincount(place, weights, minlength=len(ids))
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)

@@ -10,6 +10,7 @@ from ..classes import ClassSet
 from ..errors import InputError
 from ..overlaps import confusion
 from ..segmentation import Segmentation
+from .void import check_shapes
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +28,13 @@ class ClassOverlap:
     def iou(self) -> np.ndarray:
         """Intersection over union of each class (Jaccard 1912), (K,); NaN for a class on neither side."""
         shared, truth, predicted = self._areas()
-        return _ratio(shared, truth + predicted - shared)
+        return ratio(shared, truth + predicted - shared)
 
     @property
     def dice(self) -> np.ndarray:
         """2 |A and B| / (|A| + |B|) of each class (Dice 1945), (K,), which is the F1 of its pixels; NaN as for IoU."""
         shared, truth, predicted = self._areas()
-        return _ratio(2 * shared, truth + predicted)
+        return ratio(2 * shared, truth + predicted)
 
     @property
     def mean_iou(self) -> float:
@@ -76,7 +77,8 @@ def class_overlap(truth: Segmentation, predicted: Segmentation) -> ClassOverlap:
 
 
 def check_classes(truth: Segmentation, predicted: Segmentation) -> None:
-    """Raise ``InputError`` unless both sides have the same classes."""
+    """Raise ``InputError`` unless both sides have the same shape and classes."""
+    check_shapes(truth, predicted)
     if truth.classes != predicted.classes:
         raise InputError(
             f"both sides must have the same classes, got {truth.classes} and {predicted.classes}; "
@@ -100,5 +102,6 @@ def class_numbers(segmentation: Segmentation) -> np.ndarray:
     return lookup[flat.labels]
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """One over the other (K,), NaN where that is nought."""
     return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)

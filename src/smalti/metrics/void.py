@@ -11,15 +11,20 @@ from ..runs import Runs
 from ..segmentation import Segmentation
 
 
+def check_shapes(truth: Segmentation, predicted: Segmentation) -> None:
+    """Raise ``InputError`` unless both sides have one shape."""
+    if truth.shape != predicted.shape:
+        raise InputError(
+            f"both sides must have one shape, got {truth.shape} and {predicted.shape}; resample one of them"
+        )
+
+
 def both_judged(truth: Segmentation, predicted: Segmentation) -> tuple[Segmentation, Segmentation]:
     """Both sides without the pixels that are void in either; as they are where nothing is.
 
     Segments keep their numbers and may come out empty. Raises ``InputError`` when the shapes differ.
     """
-    if truth.shape != predicted.shape:
-        raise InputError(
-            f"both sides must have one shape, got {truth.shape} and {predicted.shape}; resample one of them"
-        )
+    check_shapes(truth, predicted)
     if not (truth.void_px or predicted.void_px):
         return truth, predicted
     void = truth.void | predicted.void

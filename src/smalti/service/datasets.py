@@ -140,6 +140,7 @@ def list_public() -> list[dict[str, Any]]:
             "homepage": each.homepage,
             "citation": each.citation,
             "format": each.format,
+            "options": dict(each.options),
         }
         for each in PUBLIC_DATASETS.values()
     ]

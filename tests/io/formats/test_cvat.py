@@ -129,7 +129,9 @@ def test_attributes_have_the_type_their_label_gives_them(tmp_path):
 def test_scores_are_numbers_where_the_label_says_so(tmp_path):
     folder = write_xml(
         tmp_path,
-        image('<box label="cell" xtl="1" ytl="1" xbr="5" ybr="4"><attribute name="score">0.5</attribute></box>'),
+        image(
+            '<box label="cell" xtl="1" ytl="1" xbr="5" ybr="4"><attribute name="score">0.5</attribute></box>'
+        ),
     )
     text = (folder / "annotations.xml").read_text()
     (folder / "annotations.xml").write_text(text.replace("<name>age</name>", "<name>score</name>"))
@@ -315,7 +317,9 @@ def test_boxes_move_evenly_between_keyframes_and_stay_after_the_last(tmp_path):
 
 
 def test_what_is_outside_is_not_seen(tmp_path):
-    samples = opened(write_xml(tmp_path, *video(track(box(0, 0) + box(2, 4, 1) + box(4, 6)), frames=6))).samples
+    samples = opened(
+        write_xml(tmp_path, *video(track(box(0, 0) + box(2, 4, 1) + box(4, 6)), frames=6))
+    ).samples
     assert lefts(samples) == [0, 2, None, None, 6, 6]
 
 
@@ -442,7 +446,12 @@ def rich_truth(shift=0, track_ids=(3, 1, 7, 9)):
 def rich_samples():
     image = Image.from_array(np.arange(1800, dtype=np.uint16).reshape(20, 30, 3))
     origin = Provenance(source="https://example.org/1", licence="CC-BY-4.0")
-    fields = {"split": "val", "group": "slide 3", "provenance": origin, "metadata": {"stain": "HE", "age": 3.5}}
+    fields = {
+        "split": "val",
+        "group": "slide 3",
+        "provenance": origin,
+        "metadata": {"stain": "HE", "age": 3.5},
+    }
     return [
         Sample.of("a/one", image, rich_truth(), **fields),
         Sample.of("a/empty", image, Segmentation.from_masks([], shape=(20, 30), classes=CLASSES)),
@@ -456,7 +465,9 @@ def frames():
     image = Image.from_array(np.zeros((20, 30), np.uint8))
     truths = [rich_truth(), rich_truth(1)[[0, 2, 3]], rich_truth(2).replace(void=None)]
     return [
-        Sample.of(f"clip/{number:05}", image, truth, group="clip", split="train", metadata={"second": number / 2})
+        Sample.of(
+            f"clip/{number:05}", image, truth, group="clip", split="train", metadata={"second": number / 2}
+        )
         for number, truth in zip((3, 4, 9), truths, strict=True)
     ]
 

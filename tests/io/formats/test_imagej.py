@@ -320,9 +320,7 @@ def test_corners_beyond_what_a_short_holds():
 )
 def test_names_and_properties_come_back(name, properties):
     plain = {key: value for key, value in properties.items() if key.strip() == key and value.strip() == value}
-    roi = decode_roi(
-        encode_roi([], name=name, position=4, group=200, color=(1, 200, 3), properties=plain)
-    )
+    roi = decode_roi(encode_roi([], name=name, position=4, group=200, color=(1, 200, 3), properties=plain))
     assert (roi.name, roi.group, roi.color, roi.position) == (name, 200, (1, 200, 3), (0, 0, 0, 4))
     assert roi.properties == plain
 
@@ -403,7 +401,9 @@ def test_names_groups_and_properties_are_attributes(tmp_path):
     put_picture(tmp_path / "a.png")
     box = trace_polygons(np.ones((2, 2), bool))
     told = {"score": "0.5", "track_id": "4", "hard": "true", "stain": "HE"}
-    put_set(tmp_path / "a.zip", encode_roi(box, name="one", group=3, properties=told), encode_roi(box, name="two"))
+    put_set(
+        tmp_path / "a.zip", encode_roi(box, name="one", group=3, properties=told), encode_roi(box, name="two")
+    )
     truth = only(tmp_path).truth
     assert truth.scores.tolist() == [0.5, 1]
     assert {name: column.tolist() for name, column in truth.attributes.items()} == {
@@ -583,7 +583,12 @@ def rich_samples():
     image = Image.from_array(np.arange(1800, dtype=np.uint16).reshape(20, 30, 3))
     stack = Image.from_array(np.arange(2400, dtype=np.uint16).reshape(4, 20, 30), ndim=3)
     origin = Provenance(source="https://example.org/1", licence="CC-BY-4.0")
-    fields = {"split": "val", "group": "slide 3", "provenance": origin, "metadata": {"stain": "HE", "age": 3.5}}
+    fields = {
+        "split": "val",
+        "group": "slide 3",
+        "provenance": origin,
+        "metadata": {"stain": "HE", "age": 3.5},
+    }
     return [
         Sample.of("a/one", image, rich_truth(), **fields),
         Sample.of("a/empty", image, Segmentation.from_masks([], shape=(20, 30), classes=CLASSES)),

@@ -1,4 +1,5 @@
-"""Label Studio: regions in pixels, the packing of brushes bit by bit, what lies, and that what is written comes back."""
+"""Label Studio: regions in pixels, the packing of brushes bit by bit, what lies, and that what is written comes
+back."""
 
 import base64
 import io
@@ -40,13 +41,21 @@ def put_picture(path, size=(10, 20)):
 
 
 def region(kind, value, label="cell", size=(10, 20), **more):
-    record = {"id": "r1", "type": f"{kind}labels", "from_name": "tag", "to_name": "image", "image_rotation": 0}
+    record = {
+        "id": "r1",
+        "type": f"{kind}labels",
+        "from_name": "tag",
+        "to_name": "image",
+        "image_rotation": 0,
+    }
     record |= {"original_height": size[0], "original_width": size[1]}
     return record | {"value": value | {f"{kind}labels": [label]}} | more
 
 
 def rectangle(label="cell", x=10, y=20, width=40, height=50, **more):
-    return region("rectangle", {"x": x, "y": y, "width": width, "height": height, "rotation": 0}, label, **more)
+    return region(
+        "rectangle", {"x": x, "y": y, "width": width, "height": height, "rotation": 0}, label, **more
+    )
 
 
 def task(*results, image="a.png", number=1, **more):
@@ -92,9 +101,7 @@ def test_rectangles_turn_about_their_top_left_corner(tmp_path):
 
 def test_ellipses_have_radii_of_either_length(tmp_path):
     value = {"x": 50, "y": 50, "radiusX": 20, "radiusY": 20, "rotation": 0}
-    truth = truth_of(
-        tmp_path, region("ellipse", value), region("ellipse", value | {"rotation": 90}, id="r2")
-    )
+    truth = truth_of(tmp_path, region("ellipse", value), region("ellipse", value | {"rotation": 90}, id="r2"))
     assert truth.boxes.tolist() == [[3, 6, 7, 14], [1, 8, 9, 12]]
 
 
@@ -464,7 +471,12 @@ def rich_truth():
 def rich_samples():
     image = Image.from_array(np.arange(1800, dtype=np.uint16).reshape(20, 30, 3))
     origin = Provenance(source="https://example.org/1", licence="CC-BY-4.0")
-    fields = {"split": "val", "group": "slide 3", "provenance": origin, "metadata": {"stain": "HE", "age": 3.5}}
+    fields = {
+        "split": "val",
+        "group": "slide 3",
+        "provenance": origin,
+        "metadata": {"stain": "HE", "age": 3.5},
+    }
     empty = Segmentation.from_masks([], shape=(20, 30), classes=CLASSES)
     truths = rich_truth(), empty, rich_truth()[[2, 0]]
     return [

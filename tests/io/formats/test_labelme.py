@@ -176,7 +176,11 @@ def test_flags_description_and_attributes_of_shapes_are_kept(tmp_path):
 
 def test_classes_come_in_the_order_of_labels_txt(tmp_path):
     (tmp_path / "labels.txt").write_text("__ignore__\n_background_\nsky\nwater\n")
-    assert only(dataset(tmp_path, [shape("cell"), shape("sky")])).truth.classes.names == ("sky", "water", "cell")
+    assert only(dataset(tmp_path, [shape("cell"), shape("sky")])).truth.classes.names == (
+        "sky",
+        "water",
+        "cell",
+    )
 
 
 # Images
@@ -357,7 +361,12 @@ def rich_truth():
 def rich_samples():
     image = Image.from_array(np.arange(1800, dtype=np.uint16).reshape(20, 30, 3))
     origin = Provenance(source="https://example.org/1", licence="CC-BY-4.0")
-    fields = {"split": "val", "group": "slide 3", "provenance": origin, "metadata": {"stain": "HE", "age": 3.5}}
+    fields = {
+        "split": "val",
+        "group": "slide 3",
+        "provenance": origin,
+        "metadata": {"stain": "HE", "age": 3.5},
+    }
     return [
         Sample.of("a/one", image, rich_truth(), **fields),
         Sample.of("a/empty", image, Segmentation.from_masks([], shape=(20, 30), classes=CLASSES)),

@@ -29,6 +29,8 @@ Progress = Callable[[int, int], None]
 """Told after each sample: how many are done, and how many there are."""
 
 _CHUNK = 8
+_CERTAIN = ("duplicate-instance", "overlap", "tiny-segment")
+_SUSPECTED = ("shifted", "dilated", "eroded", "merged", "split")
 
 
 class Checked(Protocol):
@@ -84,11 +86,27 @@ def check(
         name=str(getattr(dataset, "path", None) or ""),
         format=str(getattr(dataset, "format", "")),
         samples=total,
-        findings=sorted_findings(findings),
+        findings=sorted_findings(_without_consequences(findings)),
         classes=tuple(balance.table()),
         splits=drift.summary(),
         seconds=time.perf_counter() - started,
     )
+
+
+def _without_consequences(findings: list[Finding]) -> Iterator[Finding]:
+    """Leave out what is suspected of segments of which something certain is known: of a second outline of one object it
+    is no news that it does not fit."""
+    known = {
+        (name, finding.truth, k)
+        for finding in findings
+        if finding.code in _CERTAIN
+        for name in finding.samples
+        for k in finding.segments
+    }
+    for finding in findings:
+        places = {(name, finding.truth, k) for name in finding.samples for k in finding.segments}
+        if finding.code not in _SUSPECTED or not places & known:
+            yield finding
 
 
 def polygons_of(dataset: Checked) -> Polygons | None:

@@ -42,7 +42,8 @@ class Fits:
 
     ``offset_px`` (K,) is how far outside the outline the edge is, below 0 inside; ``offset_gain`` how much steeper it
     is there; ``agree`` the share of the outline that says so. ``shift_yx`` (K, 2) and ``shift_gain`` are the same for
-    moving aside. ``arcs`` is how much outline there was to tell by.
+    moving aside, and ``one_way`` how much steeper the edges are there than the same way back: outlines that are too large
+    or too small find edges both ways. ``arcs`` is how much outline there was to tell by.
     """
 
     segment: np.ndarray
@@ -52,6 +53,7 @@ class Fits:
     agree: np.ndarray
     shift_yx: np.ndarray
     shift_gain: np.ndarray
+    one_way: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _fits(arcs: Arcs, slopes: np.ndarray, smooth: np.ndarray) -> Fits:
             for k, at in zip(segment, offset, strict=True)
         ]
     )
-    shift, gain = _shifts(arcs, smooth, segment)
+    shift, gain, one_way = _shifts(arcs, smooth)
     here = np.maximum(rows[:, REACH_PX - 1 : REACH_PX + 2].max(axis=1), 1e-6)
     return Fits(
         segment,
@@ -142,6 +144,7 @@ def _fits(arcs: Arcs, slopes: np.ndarray, smooth: np.ndarray) -> Fits:
         agree,
         shift,
         gain,
+        one_way,
     )
 
 
@@ -156,20 +159,22 @@ def _beyond(rows: np.ndarray, peak: np.ndarray) -> np.ndarray:
     return np.where(peak == inner, np.clip(found, -0.5, 0.5), 0.0)
 
 
-def _shifts(arcs: Arcs, smooth: np.ndarray, segment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Best move of all outlines and of each segment's, (K, 2), and how much steeper the edges are there."""
+def _shifts(arcs: Arcs, smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Best move of all outlines and of each segment's, (K, 2); how much steeper edges are there than here, and than on
+    the way back."""
     votes = voting(shift_scores(arcs, smooth, _COARSE))
     _, counts, means = by_segment(arcs, votes)
     rows = np.concatenate([votes.mean(axis=0)[None], means[counts >= MIN_ARCS]])
     best = rows.argmax(axis=1)
     middle = len(_COARSE) // 2
-    gain = rows.max(axis=1) / np.maximum(rows[:, middle], 1e-6)
+    steepest = rows.max(axis=1)
+    back = rows[np.arange(len(rows)), len(_COARSE) - 1 - best]
     shift = _COARSE[best].copy()
     if best[0] != middle:
         around = shift[0] + _FINE
-        finer = voting(shift_scores(arcs, smooth, np.concatenate([around, [[0, 0]]]))).mean(axis=0)
-        shift[0] = around[finer[:-1].argmax()]
-    return shift, gain
+        finer = shift_scores(arcs, smooth, np.concatenate([around, [[0, 0]]]))
+        shift[0] = around[voting(finer).mean(axis=0)[:-1].argmax()]
+    return shift, steepest / np.maximum(rows[:, middle], 1e-6), steepest / np.maximum(back, 1e-6)
 
 
 def _strength(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -194,8 +199,9 @@ def _neck(
     crop: np.ndarray, smooth: np.ndarray, place: tuple[slice, ...]
 ) -> tuple[float, float, float, float] | None:
     import cv2
+    from scipy.ndimage import binary_fill_holes
 
-    padded = np.pad(crop, 1)
+    padded = binary_fill_holes(np.pad(crop, 1))
     depth = edge_distance(padded)
     parts = part_touching(padded, max(0.75, 0.12 * float(depth.max())), 2)
     areas = np.bincount(parts.reshape(-1))

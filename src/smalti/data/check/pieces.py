@@ -70,7 +70,7 @@ def components(mask_or_labels: np.ndarray, connectivity: int) -> tuple[np.ndarra
 
 
 def crumbs(truth: Segmentation, layers: list[np.ndarray]) -> tuple[Spots, list[tuple[int, tuple[np.ndarray, ...]]]]:
-    """Pieces of segments that are tiny and lie apart from the rest of them.
+    """Pieces of segments that are tiny and lie apart from the rest of them, but for those at the image's border.
 
     ``measure`` is the distance to the main piece in pixels. Also gives, for each, its segment and its pixels.
     """
@@ -120,11 +120,18 @@ def _add_crumbs(
         if k not in trees:
             trees[k] = cKDTree(_rim(found == main[k]))
         place = tuple(axis[low:high] for axis in at)
+        box = tuple(int(axis.min()) for axis in place) + tuple(int(axis.max()) + 1 for axis in place)
         distance = float(trees[k].query(np.stack(place, axis=1))[0].min())
-        if distance >= FAR_PX:
-            box = tuple(int(axis.min()) for axis in place) + tuple(int(axis.max()) + 1 for axis in place)
+        if distance >= FAR_PX and not _at_border(box, found.shape):
             rows.append((k, int(areas[number]), distance, box))
             pixels.append((k, place))
+
+
+def _at_border(box: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a box reaches the border, where what it holds may be the tip of something larger."""
+    return min(box[: len(shape)]) == 0 or any(
+        high == length for high, length in zip(box[len(shape) :], shape, strict=True)
+    )
 
 
 def _rim(mask: np.ndarray) -> np.ndarray:
@@ -190,7 +197,8 @@ def _enclosing(found: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
 
 
 def smallest(truth: Segmentation) -> Spots:
-    """The smallest segments of things that lie inside the image; ``measure`` is their class id."""
+    """The smallest segments of things that neither the image's border nor void may have cut; ``measure`` is their class
+    id."""
     height_width = np.array(truth.shape)
     low, high = np.split(truth.boxes, 2, axis=1)
     inside = ((low > 0) & (high < height_width)).all(axis=1)
@@ -198,6 +206,12 @@ def smallest(truth: Segmentation) -> Spots:
     limit = max(50, 1e-3 * np.prod(height_width))
     wanted = np.flatnonzero(inside & things & (truth.areas_px > 0) & (truth.areas_px <= limit))
     wanted = wanted[np.argsort(truth.areas_px[wanted], kind="stable")][:SMALLEST_KEPT]
+    if truth.void_px:
+        void = truth.void
+        around = [
+            tuple(slice(start - 1, stop + 1) for start, stop in zip(low[k], high[k], strict=True)) for k in wanted
+        ]
+        wanted = wanted[[not void[place].any() for place in around]]
     return Spots(wanted + 1, truth.areas_px[wanted], truth.class_ids[wanted].astype(float), truth.boxes[wanted])
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...classes import ClassSet
+from .edges import SHIFT_PX as SEARCHED_PX
 from .finding import Finding
 from .outlines import Fits
 from .usual import Usual, certainty
@@ -20,8 +21,9 @@ from .usual import Usual, certainty
 if TYPE_CHECKING:
     from .examine import Examined, Named, Truth
 
-SHIFT_PX, SHIFT_GAIN = 2.5, 1.15
-"""Least move of all outlines of an image that is told, and how much steeper the edges must be there."""
+SHIFT_PX, SHIFT_GAIN, ONE_WAY = 2.5, 1.15, 1.3
+"""Least move of all outlines of an image that is told, and how much steeper edges must be there than here and than on the
+way back."""
 OFFSET_PX, OFFSET_GAIN = 1.7, 1.2
 """Least distance from outline to edge, beyond the usual one, of a whole image ..."""
 OFFSET_OF_ONE_PX, GAIN_OF_ONE, AGREE = 2.5, 1.8, 0.6
@@ -73,8 +75,9 @@ class SuspiciousJudge:
     def _misfits(self, where: Named, truth: Truth, fits: Fits) -> Iterator[Finding]:
         usual_shift = np.array([self._shifts_y.median, self._shifts_x.median])
         moved = np.hypot(*(fits.shift_yx - usual_shift).T)
+        moved[np.abs(fits.shift_yx).max(axis=1) >= SEARCHED_PX] = 0  # steepest where the search ends: that is no peak
         beyond = fits.offset_px - self._offsets.median
-        if fits.arcs[0] >= MIN_ARCS and moved[0] >= SHIFT_PX and fits.shift_gain[0] >= SHIFT_GAIN:
+        if fits.arcs[0] >= MIN_ARCS and moved[0] >= SHIFT_PX and fits.shift_gain[0] >= SHIFT_GAIN and fits.one_way[0] >= ONE_WAY:
             yield self._shifted(where, truth, fits, 0)
             return
         if fits.arcs[0] >= MIN_ARCS and abs(beyond[0]) >= OFFSET_PX and fits.offset_gain[0] >= OFFSET_GAIN:
@@ -86,7 +89,7 @@ class SuspiciousJudge:
             off = abs(beyond[index]) >= OFFSET_OF_ONE_PX and fits.offset_gain[index] >= GAIN_OF_ONE
             if off and fits.agree[index] >= AGREE:
                 yield self._grown(where, truth, fits, index, float(beyond[index]))
-            elif moved[index] >= SHIFT_OF_ONE_PX and fits.shift_gain[index] >= GAIN_OF_ONE:
+            elif moved[index] >= SHIFT_OF_ONE_PX and fits.shift_gain[index] >= GAIN_OF_ONE and fits.one_way[index] >= ONE_WAY:
                 yield self._shifted(where, truth, fits, index)
 
     def _shifted(self, where: Named, truth: Truth, fits: Fits, index: int) -> Finding:

@@ -18,9 +18,8 @@ from pydantic import Field
 from ...classes import OBJECT, ClassSet
 from ...errors import InputError, ReadError
 from ...masks import encode_rle
-from ...sample import Sample, SampleList
+from ...sample import Sample
 from ...segmentation import Segmentation
-from .. import read
 from ..headers import image_size
 from .coco_annotations import (
     Checks,
@@ -33,12 +32,11 @@ from .coco_annotations import (
 )
 from .coco_files import HEAD_BYTES, CocoFile, Places, candidates, evidence, names_panoptic, read_files
 from .coco_json import (
+    Origin,
     Picture,
-    licences_of,
-    provenance_of,
     read_categories,
     read_images,
-    sample_names,
+    samples_of,
     size_and_geometry,
 )
 from .coco_writer import Writer, geometry_extra
@@ -85,32 +83,27 @@ class Coco(AnnotationFormat):
         places = Places(tree, files)
         classes, tables = read_categories(files, problems)
         listed: list[tuple[CocoFile, Picture]] = []
-        sources: list[_Source] = []
+        origins: list[tuple[Origin, Mapping[Any, int]]] = []
         annotations: list[Records | None] = []
         for file, class_ids in zip(files, tables, strict=True):
             pictures, left_out = read_images(file, places, self.need_images, problems)
             grouped = _grouped(file, pictures, left_out, class_ids, problems)
-            source = _Source(file, tree.file(file.path), class_ids, classes)
+            origin = Origin(file, tree.file(file.path))
             for key, picture in pictures.items():
                 listed.append((file, picture))
-                sources.append(source)
+                origins.append((origin, class_ids))
                 unsaid = grouped is None or picture.extra.get("annotated") is False
                 annotations.append(None if unsaid or grouped is None else grouped.get(key, []))
-        names = sample_names(listed, problems)
-        chosen = [index for index, name in enumerate(names) if name is not None]
-        image_files = [
-            None if (path := listed[index][1].path) is None else places.path(path) for index in chosen
-        ]
 
-        def make(position: int) -> Sample:
-            index = chosen[position]
-            return sources[index].sample(
-                str(names[index]), listed[index][1], image_files[position], annotations[index]
-            )
+        def make(index: int, name: str, image_file: str | None) -> Sample:
+            picture, (origin, class_ids), own = listed[index][1], origins[index], annotations[index]
+            load = None
+            if own is not None:
+                where = origin.path, own, picture.size, image_file, picture.extra
+                load = partial(_truths, *where, class_ids, classes)
+            return origin.sample(name, picture, image_file, load)
 
-        return Annotations(
-            SampleList([str(names[index]) for index in chosen], image_files, make), classes, problems
-        )
+        return Annotations(samples_of(listed, places, make, problems), classes, problems)
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
         writer = Writer(folder, "instances", classes)
@@ -139,40 +132,6 @@ class Coco(AnnotationFormat):
             part.annotations = _with_ids(part.annotations)
         writer.close()
         return names
-
-
-class _Source:
-    """What the samples of one JSON share."""
-
-    def __init__(self, file: CocoFile, path: Path, class_ids: Mapping[Any, int], classes: ClassSet) -> None:
-        self.path = path
-        self.split = file.split
-        self.licences = licences_of(file)
-        self.class_ids = class_ids
-        self.classes = classes
-
-    def sample(
-        self, name: str, picture: Picture, image_file: str | None, annotations: Records | None
-    ) -> Sample:
-        told = dict(picture.told)
-        if "provenance" not in picture.extra:
-            told["provenance"] = provenance_of(picture.record, self.licences)
-        told["split"] = told.get("split") or self.split
-        image_path = None if image_file is None else Path(image_file)
-        load_truths = None
-        if annotations is not None:
-            load_truths = partial(
-                _truths,
-                self.path,
-                annotations,
-                picture.size,
-                image_file,
-                picture.extra,
-                self.class_ids,
-                self.classes,
-            )
-        load_image = None if image_path is None else partial(read, image_path)
-        return Sample(name, load_image, load_truths, image_path, (self.path,), **told)
 
 
 def _truths(

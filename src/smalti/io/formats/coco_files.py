@@ -161,11 +161,11 @@ class Places:
 
     def __init__(self, tree: Tree, files: Sequence[CocoFile], suffixes: tuple[str, ...] = PICTURES) -> None:
         self._suffixes = suffixes
-        self._root, self._above = tree.root, ""
+        self._root, self.above = tree.root, ""
         self._paths: frozenset[str] | set[str] = tree.path_set
         if tree.focus is not None and tree.root.resolve().name.lower() in _ANNOTATION_FOLDERS:
-            self._root, self._above = tree.root.resolve().parent, f"{tree.root.resolve().name}/"
-            self._paths = {self._above + path for path in tree.paths}
+            self._root, self.above = tree.root.resolve().parent, f"{tree.root.resolve().name}/"
+            self._paths = {self.above + path for path in tree.paths}
             tokens = dict.fromkeys([*(file.token for file in files), *_IMAGE_FOLDERS])
             for name in (each for each in tokens if each and "/" not in each and each not in (".", "..")):
                 if (self._root / name).is_dir():
@@ -173,7 +173,7 @@ class Places:
 
     def folders(self, file: CocoFile, further: Iterable[str] = ()) -> list[str]:
         """Folders in which the files that ``file`` names may lie, the likeliest first, each with a slash."""
-        own = self._above + file.folder
+        own = self.above + file.folder
         above = own[:-1].rpartition("/")[0] + "/" if "/" in own[:-1] else ""
         tokens = [f"{each}/" for each in (file.token, file.split) if each]
         tokens += [f"{folder}/{each}" for folder in _IMAGE_FOLDERS for each in tokens]

@@ -12,7 +12,8 @@ import logging
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,9 @@ from ...classes import OBJECT, Class, ClassSet, segment_colors
 from ...errors import InputError, ReadError
 from ...geometry import UNKNOWN, Geometry
 from ...provenance import Provenance
+from ...sample import Sample, SampleList
+from ...segmentation import Segmentation
+from .. import read
 from ..source import MAX_PIXELS
 from .class_lists import parse_color
 from .coco_annotations import Size
@@ -126,7 +130,26 @@ def _size(height: Any, width: Any) -> Size | None:
     return _size(int(height), int(width))
 
 
-def sample_names(pictures: Sequence[tuple[CocoFile, Picture]], problems: list[Problem]) -> list[str | None]:
+def samples_of(
+    pictures: Sequence[tuple[CocoFile, Picture]],
+    places: Places,
+    make: Callable[[int, str, str | None], Sample],
+    problems: list[Problem],
+) -> SampleList:
+    """The samples of pictures, made when asked for by ``make(index of the picture, name, path of the image)``."""
+    names = _sample_names(pictures, problems)
+    chosen = [index for index, name in enumerate(names) if name is not None]
+    paths = [pictures[index][1].path for index in chosen]
+    files = [None if path is None else places.path(path) for path in paths]
+
+    def make_one(position: int) -> Sample:
+        index = chosen[position]
+        return make(index, str(names[index]), files[position])
+
+    return SampleList([str(names[index]) for index in chosen], files, make_one)
+
+
+def _sample_names(pictures: Sequence[tuple[CocoFile, Picture]], problems: list[Problem]) -> list[str | None]:
     """A name for each image, by its ``file_name`` without suffix; None for what another file lists too.
 
     Where two would have one name, both get their path below the folder, then the suffix as well.
@@ -250,6 +273,32 @@ def _is_thing(record: Mapping[str, Any]) -> bool:
 
 
 # Origin
+
+
+class Origin:
+    """What the samples of one JSON share."""
+
+    def __init__(self, file: CocoFile, path: Path) -> None:
+        self.path = path
+        self._split = file.split
+        self._licences = licences_of(file)
+
+    def sample(
+        self,
+        name: str,
+        picture: Picture,
+        image_file: str | None,
+        load_truths: Callable[[], tuple[Segmentation, ...]] | None,
+        truth_path: Path | None = None,
+    ) -> Sample:
+        """The sample of a picture; its truth is in the JSON if not in a file of its own."""
+        told = dict(picture.told)
+        if "provenance" not in picture.extra:
+            told["provenance"] = provenance_of(picture.record, self._licences)
+        told["split"] = told.get("split") or self._split
+        image_path = None if image_file is None else Path(image_file)
+        load_image = None if image_path is None else partial(read, image_path)
+        return Sample(name, load_image, load_truths, image_path, (truth_path or self.path,), **told)
 
 
 def licences_of(file: CocoFile) -> dict[Any, str]:

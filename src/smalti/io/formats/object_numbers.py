@@ -49,9 +49,10 @@ class ObjectReader:
             columns = {"class_ids": listed.class_ids, "scores": listed.scores}
             attributes = dict(listed.attributes)
         else:
-            void |= {number for number in numbers if self._class_id(number, path) == VOID}
-            ids = [number for number in numbers if number and number not in void]
-            columns = {"class_ids": [self._class_id(number, path) for number in ids]}
+            meanings = {number: self._class_id(number, path) for number in numbers}
+            void |= {number for number in numbers if meanings[number] == VOID}
+            ids = [number for number in numbers if meanings[number] > 0]
+            columns = {"class_ids": [meanings[number] for number in ids]}
             attributes = {} if self.divisor is None else {"crowd": self._crowd(columns["class_ids"], ids)}
         order = {number: k for k, number in enumerate(ids, 1)}
         labels = relabelled(
