@@ -61,9 +61,10 @@ class Arcs:
 
 
 def arcs_of(truth: Segmentation, labels: np.ndarray, rng: np.random.Generator, margin_px: int = 2) -> Arcs:
-    """Arcs of every outline of a picture's segments, but for what lies within ``margin_px`` of the image's border.
+    """Arcs of every outline of a picture's segments, but for what lies at void or within ``margin_px`` of the image's
+    border.
 
-    ``labels`` (H, W) is the truth as a label map.
+    ``labels`` (H, W) is the truth as a label map, -1 where there is void.
     """
     height, width = truth.shape
     runs = truth.runs
@@ -76,8 +77,8 @@ def arcs_of(truth: Segmentation, labels: np.ndarray, rng: np.random.Generator, m
     segment = np.searchsorted(pieces, ring_piece, side="right")[ring]
     x, y = np.floor(points + normals).astype(np.int64).T
     beside = labels[y.clip(0, height - 1), x.clip(0, width - 1)]
+    inner = ((points > margin_px) & (points < np.array([width, height]) - margin_px)).all(axis=1) & (beside >= 0)
     beside = np.where(beside == segment, 0, beside)
-    inner = ((points > margin_px) & (points < np.array([width, height]) - margin_px)).all(axis=1)
     # an arc ends where its ring or its neighbour does, where the border cuts it, and after ARC_PX points
     broken = np.ones(len(points), bool)
     broken[1:] = (ring[1:] != ring[:-1]) | ~inner[:-1] | (beside[1:] != beside[:-1])
@@ -189,6 +190,13 @@ def voting(values: np.ndarray) -> np.ndarray:
     """Each row relative to its own mean, so that strong edges do not outvote the others: (A, T) to (A, T)."""
     means = values.mean(axis=1, keepdims=True)
     return values / (means + 0.05 * values.mean() + 1e-6)
+
+
+def saturating(values: np.ndarray) -> np.ndarray:
+    """Slopes (A, T) as 0..1, 0.5 for half of what is usual for an arc at its best: that all of an outline finds some edge
+    counts for more than that a part of it finds a strong one."""
+    usual = float(np.median(values.max(axis=1))) if len(values) else 0.0
+    return values / (values + 0.5 * usual + 1e-6)
 
 
 def by_segment(arcs: Arcs, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

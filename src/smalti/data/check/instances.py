@@ -12,6 +12,7 @@ from ...classes import ClassSet
 from ...overlaps import overlap
 from ...segmentation import Segmentation
 from .finding import Finding
+from .voids import MUCH
 
 if TYPE_CHECKING:
     from .examine import Examined, Named
@@ -80,7 +81,7 @@ class InstanceJudge:
         """Take the segments of one sample."""
         for truth in sample.truths:
             self._annotations += 1
-            if not truth.areas_px.any() and truth.void_px < truth.size:
+            if not truth.areas_px.any() and truth.void_px <= MUCH * truth.size:
                 self._empty.append((sample.where, truth.number))
             elif not truth.areas_px.all():
                 self._certain.append(_without_pixels(sample.where, truth.number, truth.areas_px))

@@ -19,6 +19,7 @@ from .edges import (
     brightness,
     by_segment,
     profiles,
+    saturating,
     shift_scores,
     voting,
 )
@@ -95,6 +96,8 @@ class Outlines:
 
 def outlines(image: Image, truth: Segmentation, labels: np.ndarray) -> Outlines | None:
     """What the outlines of a picture's ``truth`` tell; None where there is none to tell by. ``labels`` is its label map."""
+    if truth.void_px:
+        labels = np.where(truth.void & (labels == 0), -1, labels)
     arcs = arcs_of(truth, labels, np.random.default_rng(0))
     if len(arcs) < MIN_ARCS:
         return None
@@ -162,7 +165,7 @@ def _beyond(rows: np.ndarray, peak: np.ndarray) -> np.ndarray:
 def _shifts(arcs: Arcs, smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Best move of all outlines and of each segment's, (K, 2); how much steeper edges are there than here, and than on
     the way back."""
-    votes = voting(shift_scores(arcs, smooth, _COARSE))
+    votes = saturating(shift_scores(arcs, smooth, _COARSE))
     _, counts, means = by_segment(arcs, votes)
     rows = np.concatenate([votes.mean(axis=0)[None], means[counts >= MIN_ARCS]])
     best = rows.argmax(axis=1)
@@ -173,7 +176,7 @@ def _shifts(arcs: Arcs, smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     if best[0] != middle:
         around = shift[0] + _FINE
         finer = shift_scores(arcs, smooth, np.concatenate([around, [[0, 0]]]))
-        shift[0] = around[voting(finer).mean(axis=0)[:-1].argmax()]
+        shift[0] = around[saturating(finer).mean(axis=0)[:-1].argmax()]
     return shift, steepest / np.maximum(rows[:, middle], 1e-6), steepest / np.maximum(back, 1e-6)
 
 

@@ -29,7 +29,7 @@ OFFSET_PX, OFFSET_GAIN = 1.7, 1.2
 OFFSET_OF_ONE_PX, GAIN_OF_ONE, AGREE = 2.5, 1.8, 0.6
 """... and of one segment, with the share of its outline that must agree."""
 SHIFT_OF_ONE_PX = 3.5
-MIN_ARCS, MIN_ARCS_OF_ONE = 6, 5
+MIN_ARCS, MIN_ARCS_OF_ONE = 6, 4
 CONVEX = 0.88
 """Only where half of a class is this solid do dents mean anything."""
 
@@ -77,18 +77,20 @@ class SuspiciousJudge:
         moved = np.hypot(*(fits.shift_yx - usual_shift).T)
         moved[np.abs(fits.shift_yx).max(axis=1) >= SEARCHED_PX] = 0  # steepest where the search ends: that is no peak
         beyond = fits.offset_px - self._offsets.median
-        if fits.arcs[0] >= MIN_ARCS and moved[0] >= SHIFT_PX and fits.shift_gain[0] >= SHIFT_GAIN and fits.one_way[0] >= ONE_WAY:
-            yield self._shifted(where, truth, fits, 0)
-            return
-        if fits.arcs[0] >= MIN_ARCS and abs(beyond[0]) >= OFFSET_PX and fits.offset_gain[0] >= OFFSET_GAIN:
-            yield self._grown(where, truth, fits, 0, float(beyond[0]))
-            return
+        if fits.arcs[0] >= MIN_ARCS:
+            grown = abs(beyond[0]) >= OFFSET_PX and fits.offset_gain[0] >= OFFSET_GAIN
+            aside = moved[0] >= SHIFT_PX and fits.shift_gain[0] >= SHIFT_GAIN and fits.one_way[0] >= ONE_WAY
+            if grown and aside:  # outlines too large find edges aside as well, and those aside find some further in
+                aside = fits.agree[0] < AGREE or fits.shift_gain[0] > fits.offset_gain[0]
+            if grown or aside:
+                yield self._shifted(where, truth, fits, 0) if aside else self._grown(where, truth, fits, 0, beyond[0])
+                return
         for index in range(1, len(fits.segment)):
             if fits.arcs[index] < MIN_ARCS_OF_ONE:
                 continue
             off = abs(beyond[index]) >= OFFSET_OF_ONE_PX and fits.offset_gain[index] >= GAIN_OF_ONE
             if off and fits.agree[index] >= AGREE:
-                yield self._grown(where, truth, fits, index, float(beyond[index]))
+                yield self._grown(where, truth, fits, index, beyond[index])
             elif moved[index] >= SHIFT_OF_ONE_PX and fits.shift_gain[index] >= GAIN_OF_ONE and fits.one_way[index] >= ONE_WAY:
                 yield self._shifted(where, truth, fits, index)
 
@@ -116,7 +118,7 @@ class SuspiciousJudge:
             f"{abs(beyond):.1f} pixels {'inside' if beyond < 0 else 'outside'} the outline, "
             f"{fits.offset_gain[index]:.1f} times as steep.",
             measured={
-                "distance_px": beyond,
+                "distance_px": float(beyond),
                 "gain": float(fits.offset_gain[index]),
                 "agreement": float(fits.agree[index]),
                 "usual_px": self._offsets.median,

@@ -29,6 +29,7 @@ from .class_lists import parse_color
 from .coco_annotations import Size
 from .coco_files import CocoFile, Places
 from .format import Problem
+from .naming import unique_names
 from .records import extent, from_about
 from .tree import inside
 
@@ -136,49 +137,36 @@ def samples_of(
     make: Callable[[int, str, str | None], Sample],
     problems: list[Problem],
 ) -> SampleList:
-    """The samples of pictures, made when asked for by ``make(index of the picture, name, path of the image)``."""
-    names = _sample_names(pictures, problems)
-    chosen = [index for index, name in enumerate(names) if name is not None]
-    paths = [pictures[index][1].path for index in chosen]
-    files = [None if path is None else places.path(path) for path in paths]
+    """The samples of pictures, made when asked for by ``make(index of the picture, name, path of the image)``.
 
-    def make_one(position: int) -> Sample:
-        index = chosen[position]
-        return make(index, str(names[index]), files[position])
-
-    return SampleList([str(names[index]) for index in chosen], files, make_one)
-
-
-def _sample_names(pictures: Sequence[tuple[CocoFile, Picture]], problems: list[Problem]) -> list[str | None]:
-    """A name for each image, by its ``file_name`` without suffix; None for what another file lists too.
-
-    Where two would have one name, both get their path below the folder, then the suffix as well.
+    Names are ``file_name`` without suffix. What another JSON lists too is left out and becomes a problem.
     """
-    names = [
-        picture.file_name if picture.extra.get("image") is False else posixpath.splitext(picture.file_name)[0]
-        for _, picture in pictures
-    ]
     owners: dict[str, str] = {}
     doubles: Counter[tuple[str, str]] = Counter()
-    chosen: list[str | None] = []
-    for (file, picture), name in zip(pictures, names, strict=True):
-        place = picture.path or f"{file.path}/{name}"
-        owner = owners.setdefault(place, file.path)
-        if owner != file.path:
+    chosen: list[int] = []
+    for index, (file, picture) in enumerate(pictures):
+        owner = owners.setdefault(picture.path or f"{file.path}/{picture.file_name}", file.path)
+        if owner == file.path:
+            chosen.append(index)
+        else:
             doubles[file.path, owner] += 1
-        chosen.append(name if owner == file.path else None)
     for (path, owner), count in doubles.items():
         problems.append(Problem(path, "", f"{count} of its images are in {owner} too; name the JSON to open"))
-    for ending in (False, True):
-        counts = Counter(chosen)
-        del counts[None]
-        if max(counts.values(), default=1) == 1:
-            break
-        for index, (file, picture) in enumerate(pictures):
-            if chosen[index] is not None and counts[chosen[index]] > 1:
-                whole = picture.path or posixpath.join(file.split or file.token, picture.file_name)
-                chosen[index] = whole if ending else posixpath.splitext(whole)[0]
-    return chosen
+    own = [pictures[index] for index in chosen]
+    files = [None if picture.path is None else places.path(picture.path) for _, picture in own]
+    names = unique_names(
+        [
+            picture.file_name
+            if picture.extra.get("image") is False
+            else posixpath.splitext(picture.file_name)[0]
+            for _, picture in own
+        ],
+        [
+            picture.path or posixpath.join(file.split or file.token, picture.file_name)
+            for file, picture in own
+        ],
+    )
+    return SampleList(names, files, lambda at: make(chosen[at], names[at], files[at]))
 
 
 def geometry_of(extra: Mapping[str, Any]) -> Geometry | None:

@@ -7,6 +7,7 @@ against ``trainannot``), or the names of files do (``a_image.png`` against ``a_m
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,13 +71,14 @@ def find_pairs(tree: Tree, images: str = "", masks: str = "", group: str = "auto
 
 def _find(tree: Tree, images: str, masks: str, group: str) -> Pairing:
     contexts: dict[tuple[str, ...], _Context] = {}
-    for folder, files in by_role(tree, images, masks):
-        contexts.setdefault(folder.context, _Context(folder.context)).add(folder, files)
+    for place, (folder, files) in enumerate(by_role(tree, images, masks)):
+        contexts.setdefault(folder.context, _Context(folder.context)).add(folder, files, place)
     if not masks:
         for context in contexts.values():
             if not context.masks:
                 context.split_folders()
-    matches = [_Match.of(context) for context in contexts.values() if context.counts(bool(images))]
+    in_order = sorted(contexts.values(), key=lambda context: context.place)
+    matches = [_Match.of(context) for context in in_order if context.counts(bool(images))]
     choices = dict.fromkeys(
         kind for context in contexts.values() if len(context.masks) > 1 for kind in context.masks
     )
@@ -96,9 +98,11 @@ class _Context:
     parts: tuple[str, ...]
     images: list[tuple[Folder, Files]] = field(default_factory=list)
     masks: dict[str, Files] = field(default_factory=dict)
+    place: float = math.inf  # of the first images among all folders
 
-    def add(self, folder: Folder, files: Files) -> None:
+    def add(self, folder: Folder, files: Files, place: int) -> None:
         if folder.role != "mask":
+            self.place = min(self.place, place)
             self.images.append((folder, files))
         elif folder.kind not in self.masks:
             self.masks[folder.kind] = files

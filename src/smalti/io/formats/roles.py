@@ -37,7 +37,6 @@ SPLITS = {
     "val": "val",
     "valid": "val",
     "validation": "val",
-    "dev": "val",
     "test": "test",
     "testing": "test",
 }
@@ -110,10 +109,8 @@ def by_role(tree: Tree, images: str, masks: str) -> Iterator[tuple[Folder, Files
                 taken, files = wanted.take(files)
                 if taken:
                     yield wanted.describe(path), taken
-        unclear = (wanted_images is None and folder.role != "mask") or (
-            wanted_masks is None and folder.role == "mask"
-        )
-        if files and (unclear or wanted_images is wanted_masks):
+        named = wanted_masks if folder.role == "mask" else wanted_images
+        if files and named is None:
             yield folder, files
 
 
