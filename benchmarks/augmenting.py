@@ -38,7 +38,9 @@ def photographs() -> np.ndarray:
 def class_maps(pictures: np.ndarray) -> np.ndarray:
     """Four classes by smoothed grey value, (N, H, W) uint8: areas with bent outlines."""
     grey = [cv2.GaussianBlur(picture.mean(axis=-1).astype(np.float32), (0, 0), 6) for picture in pictures]
-    return np.stack([np.digitize(each, np.quantile(each, [0.25, 0.5, 0.75])) for each in grey]).astype(np.uint8)
+    return np.stack([np.digitize(each, np.quantile(each, [0.25, 0.5, 0.75])) for each in grey]).astype(
+        np.uint8
+    )
 
 
 @cache
@@ -85,7 +87,9 @@ def sample_256() -> Comparison:
             ]
         }
     )
-    starts = [np.floor(sample_rng(0, k).random(2) * (SIDE - CROP + 1)).astype(int) for k in range(len(pixels))]
+    starts = [
+        np.floor(sample_rng(0, k).random(2) * (SIDE - CROP + 1)).astype(int) for k in range(len(pixels))
+    ]
     turns = {"peer": count(), "ours": count()}
 
     def peer() -> tuple[np.ndarray, np.ndarray]:
@@ -216,7 +220,9 @@ def monai_chain(ndim: int) -> Any:
     )
 
 
-def against_monai(pixels: np.ndarray, labels: np.ndarray, levels: float, share: float, note: str) -> Comparison:
+def against_monai(
+    pixels: np.ndarray, labels: np.ndarray, levels: float, share: float, note: str
+) -> Comparison:
     ndim = labels.ndim
     theirs = monai_chain(ndim)
     angle = f"[{-DEGREES},{-DEGREES}]"
@@ -258,7 +264,11 @@ def augment_monai() -> Comparison:
     pixels, labels = cached()
     grey = cv2.cvtColor(np.array(pixels[0]), cv2.COLOR_RGB2GRAY)[::2, ::2, np.newaxis]
     return against_monai(
-        np.ascontiguousarray(grey), labels[0][::2, ::2].copy(), 8, 0.9, f"{STEPS_NOTE}; 256 x 256, uint8 to float32"
+        np.ascontiguousarray(grey),
+        labels[0][::2, ::2].copy(),
+        8,
+        0.9,
+        f"{STEPS_NOTE}; 256 x 256, uint8 to float32",
     )
 
 
@@ -271,4 +281,6 @@ def augment_monai_3d() -> Comparison:
     volume = zoom(coarse, 16, order=1)
     volume = (255 * (volume - volume.min()) / np.ptp(volume)).astype(np.uint8)
     labels = np.digitize(volume, [90, 160]).astype(np.uint8)
-    return against_monai(volume[..., np.newaxis], labels, 8, 0.9, f"{STEPS_NOTE}; 96 x 96 x 96, uint8 to float32")
+    return against_monai(
+        volume[..., np.newaxis], labels, 8, 0.9, f"{STEPS_NOTE}; 96 x 96 x 96, uint8 to float32"
+    )

@@ -199,20 +199,13 @@ def test_people_cut_up_photographs_as_published(data_dir):
 
     Theirs are over all 200 test images and their boundaries thinned; the tolerance is 0.75 % of the diagonal.
     """
-    from scipy.io import loadmat
-
-    def truths(file):
-        entries = loadmat(file)["groundTruth"][0]
-        return tuple(Segmentation.from_labels(each[0, 0]["Segmentation"].astype(int)) for each in entries)
-
-    files = sorted((data_dir / "bsds500" / "groundTruth" / "test").glob("*.mat"))
-    dataset = Dataset([Sample(file.stem, load_truths=partial(truths, file)) for file in files], OBJECT)
+    dataset = Dataset.open(data_dir / "bsds500").split("test")
     found = measure_agreement(dataset, tolerance=4.3)
     assert found.kind == "partition"
-    assert len(found.images) == len(files) == 40
+    assert len(found.images) == len(dataset) == 40
     assert found.scores["covering"] == pytest.approx(0.736, abs=0.001)
     assert found.scores["vi"] == pytest.approx(1.123, abs=0.001)
     assert 0.75 < found.scores["boundary_f"] < 0.85
-    assert found.images["image"][0] == "289011"
+    assert found.images["image"][0] == "test/289011"
     again = measure_agreement(dataset.with_samples(list(dataset)[::-1]), tolerance=4.3)
     assert str(again) == str(found)

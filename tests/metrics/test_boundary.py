@@ -140,11 +140,14 @@ def test_boundary_iou_sees_outlines_where_iou_sees_areas():
     assert boundary_iou(small, smaller)[0] == 1
 
 
-def test_void_is_in_no_band():
-    truth = square(5, 5)
+@pytest.mark.parametrize("depth", [1, 5])
+def test_void_is_in_no_band_and_makes_none(depth):
+    truth = square(5, 5, 12)
     void = truth.copy()
-    void[5:13, 5] = 2
+    void[5:17, 8:10] = 2
     classes = ClassSet.from_names(["a"])
-    first = Segmentation.from_semantic_map(void, classes, void=2)
-    second = Segmentation.from_semantic_map(truth, classes)
-    assert boundary_iou(first, second, 8)[0] == 1
+    maps = [np.repeat(each[None], depth, axis=0) if depth > 1 else each for each in (void, truth)]
+    first = Segmentation.from_semantic_map(maps[0], classes, void=2)
+    second = Segmentation.from_semantic_map(maps[1], classes)
+    assert boundary_iou(first, second, 1)[0] == boundary_iou(second, first, 1)[0] == 1
+    assert boundary_f(first, second, 0)[0] == 1

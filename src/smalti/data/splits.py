@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import __version__
-from ..errors import InputError, ReadError
+from ..errors import InputError, ReadError, unknown_name
 from ..io.formats.documents import read_json
 from ..io.writing import replacing
 from ..sample import Sample, SampleList
@@ -86,7 +86,8 @@ def make_splits(
     ``class_presence`` spares that.
 
     The same samples, shares and seed give the same splits, in whatever order the samples come. Raises ``InputError``
-    for shares that are not positive or do not sum to 1, and where there are fewer groups than splits.
+    for shares that are not positive or do not sum to 1, where there are fewer groups than splits, and for a ``by`` that
+    no sample has.
     """
     if not shares or min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
         raise InputError(f"shares of splits are above 0 and sum to 1, got {dict(shares)}")
@@ -176,7 +177,7 @@ def apply_splits(dataset: Dataset, splits: Splits | str | os.PathLike[str]) -> D
             f"{where}: {_listed(unknown)} not in the dataset; open the dataset that was split, or split anew"
         )
     if missing:
-        raise InputError(f"{where}: {_listed(missing)} of the dataset not named there; split anew")
+        raise InputError(f"{where}: {_listed(missing, ' of the dataset')} not named there; split anew")
     samples = dataset.samples
 
     def made(index: int) -> Sample:
@@ -257,9 +258,9 @@ def balance(dataset: Dataset, presence: ClassPresence | None = None, of: str = "
     return Table(columns)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str], where: str = "") -> str:
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return f"{len(names)} sample{'s' if len(names) > 1 else ''} ({shown}) {'are' if len(names) > 1 else 'is'}"
+    return f"{len(names)} sample{'s' if len(names) > 1 else ''}{where} ({shown}) {'are' if len(names) > 1 else 'is'}"
 
 
 def _units(dataset: Dataset, by: str | None, groups: Mapping[str, str]) -> tuple[list[str], np.ndarray]:
@@ -268,6 +269,9 @@ def _units(dataset: Dataset, by: str | None, groups: Mapping[str, str]) -> tuple
     unknown = sorted(groups.keys() - known)
     if unknown:
         raise InputError(f"groups: {_listed(unknown)} not in the dataset")
+    if by not in ("group", None) and not any(by in sample.metadata for sample in dataset):
+        columns = sorted({key for sample in dataset for key in sample.metadata})
+        raise unknown_name("column of metadata", str(by), ["group", *columns])
     first: dict[tuple[str, str], str] = {}
     above = {name: name for name in dataset.names}  # a forest: every name under an earlier one of its unit
     for sample in dataset.samples if by is not None else ():

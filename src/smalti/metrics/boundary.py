@@ -60,8 +60,8 @@ def boundary_iou(truth: Segmentation, predicted: Segmentation, width: Tolerance 
 
     A band are a class's pixels that a cube of ``width`` pixels around them does not keep inside the class (chessboard
     distance, the image's border counting as outline), as in Cheng et al., Boundary IoU, CVPR 2021. By default the width
-    is theirs, 2 % of the image's diagonal, at least one pixel. Void pixels are in no band. Raises ``InputError``
-    when shapes or classes differ.
+    is theirs, 2 % of the image's diagonal, at least one pixel. Void pixels are in no band and
+    make none. Raises ``InputError`` when shapes or classes differ.
     """
     check_classes(truth, predicted)
     if width is None:
@@ -70,9 +70,7 @@ def boundary_iou(truth: Segmentation, predicted: Segmentation, width: Tolerance 
     void = _void_of_either(truth, predicted)
     count = len(truth.classes) + 1
     maps = [class_numbers(side) for side in (truth, predicted)]
-    bands = [_band(numbers, steps) for numbers in maps]
-    if void is not None:
-        bands = [band & ~void for band in bands]
+    bands = [_band(numbers, steps, void) for numbers in maps]
     both = bands[0] & bands[1] & (maps[0] == maps[1])
     shared = np.bincount(maps[0][both], minlength=count)
     areas = [np.bincount(numbers[band], minlength=count) for numbers, band in zip(maps, bands, strict=True)]
@@ -161,19 +159,26 @@ def _boundary(labels: np.ndarray, void: np.ndarray | None) -> np.ndarray:
     return boundary
 
 
-def _band(numbers: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
-    """Pixels (*S,) bool with another number (0 or more) within so many steps, or the end of the image."""
-    numbers = (numbers + 1).astype(np.uint16)
+def _band(numbers: np.ndarray, steps: tuple[int, ...], void: np.ndarray | None) -> np.ndarray:
+    """Pixels (*S,) bool with another number (0 or more) within so many steps, or the end of the image.
+
+    Void is looked through: it is of no number, and in no band.
+    """
+    low = (numbers + 1).astype(np.uint16)
+    high = low
+    if void is not None:
+        low, high = np.where(void, 65535, low).astype(np.uint16), np.where(void, 0, low).astype(np.uint16)
     if numbers.ndim == 2:
         import cv2
 
         kernel = np.ones([2 * step + 1 for step in steps], np.uint8)
-        lowest = cv2.erode(numbers, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        return lowest != cv2.dilate(numbers, kernel)
-    from scipy.ndimage import maximum_filter1d, minimum_filter1d
+        low = cv2.erode(low, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        high = cv2.dilate(high, kernel)
+    else:
+        from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-    lowest, highest = numbers, numbers
-    for axis, step in enumerate(steps):
-        lowest = minimum_filter1d(lowest, 2 * step + 1, axis, mode="constant", cval=0)
-        highest = maximum_filter1d(highest, 2 * step + 1, axis, mode="nearest")
-    return lowest != highest
+        for axis, step in enumerate(steps):
+            low = minimum_filter1d(low, 2 * step + 1, axis, mode="constant", cval=0)
+            high = maximum_filter1d(high, 2 * step + 1, axis, mode="nearest")
+    band = low != high
+    return band if void is None else band & ~void

@@ -224,7 +224,9 @@ def test_byte_order_does_not_matter(step):
             expected = step.apply_arrays(pixels, labels, sample_rng(0, 1), class_ids=[1, 2])
         except InputError:
             continue
-        swapped = step.apply_arrays(pixels.astype(f">{dtype}"), labels.astype(">i4"), sample_rng(0, 1), class_ids=[1, 2])
+        swapped = step.apply_arrays(
+            pixels.astype(f">{dtype}"), labels.astype(">i4"), sample_rng(0, 1), class_ids=[1, 2]
+        )
         assert np.array_equal(expected.pixels, swapped.pixels)
         assert np.array_equal(expected.labels, swapped.labels)
 
@@ -234,7 +236,11 @@ def test_parameters_out_of_bounds_are_refused(step):
         make_augmentation(step.name, no_such_parameter=1)
     for name, field in type(step).model_fields.items():
         for bounds in [each for each in field.metadata if isinstance(each, Within)]:
-            for span in ([bounds.low - 1, bounds.high], [bounds.low, bounds.high + 1], [bounds.high, bounds.low]):
+            for span in (
+                [bounds.low - 1, bounds.high],
+                [bounds.low, bounds.high + 1],
+                [bounds.high, bounds.low],
+            ):
                 with pytest.raises(InputError, match=name):
                     make_augmentation(step.name, **{name: span})
     for name, field in type(step).model_json_schema()["properties"].items():

@@ -69,7 +69,14 @@ def test_an_image_that_is_its_label_map_stays_so(step):
 @pytest.mark.parametrize("step", [step for step in MOVES if "perspective" not in step])
 def test_so_does_a_volume(step, spacing):
     labels = blobs((12, 21, 25))
-    found = moved(step, labels[..., np.newaxis].astype(np.uint16), labels, spacing=spacing, interpolation="nearest", fill=0)
+    found = moved(
+        step,
+        labels[..., np.newaxis].astype(np.uint16),
+        labels,
+        spacing=spacing,
+        interpolation="nearest",
+        fill=0,
+    )
     assert (found.pixels[..., 0] == found.labels).all()
 
 
@@ -78,7 +85,9 @@ def test_chains_of_moves_keep_them_together_too():
     steps = [step for step in MOVES if not step.startswith(("crop", "resize", "pad"))]
     for seed in range(5):
         order = np.random.default_rng(seed).permutation(len(steps))[:5]
-        found = moved([steps[k] for k in order], labels[..., np.newaxis], labels, interpolation="nearest", fill=0)
+        found = moved(
+            [steps[k] for k in order], labels[..., np.newaxis], labels, interpolation="nearest", fill=0
+        )
         assert (found.pixels[..., 0] == found.labels).all()
 
 
@@ -104,7 +113,12 @@ def test_neutral_settings_change_nothing(step):
     assert np.array_equal(found.labels, labels)
 
 
-@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 2, 3, 4, 6]), st.sampled_from(["u1", "u2", "f4", "f8", "?", "i8"]))
+@given(
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.sampled_from([1, 2, 3, 4, 6]),
+    st.sampled_from(["u1", "u2", "f4", "f8", "?", "i8"]),
+)
 def test_flips_twice_and_four_quarter_turns_change_nothing(height, width, channels, dtype):
     pixels = np.random.default_rng(0).integers(0, 2**7, (height, width, channels)).astype(dtype)
     labels = np.random.default_rng(1).integers(0, 9, (height, width))
@@ -137,9 +151,14 @@ def test_rotation_turns_anticlockwise_by_its_degrees():
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize(("dtype", "slack"), [(np.uint8, 0.51), (np.uint16, 0.51), (np.int16, 0.51), (np.float32, 0.01), (np.int32, 0.51)])
+@pytest.mark.parametrize(
+    ("dtype", "slack"),
+    [(np.uint8, 0.51), (np.uint16, 0.51), (np.int16, 0.51), (np.float32, 0.01), (np.int32, 0.51)],
+)
 def test_linear_interpolation_is_that_of_scipy(dtype, slack, channels):
-    smooth = ndimage.gaussian_filter(np.random.default_rng(0).random((60, 66, channels)), (2, 2, 0)) * 600 - 200
+    smooth = (
+        ndimage.gaussian_filter(np.random.default_rng(0).random((60, 66, channels)), (2, 2, 0)) * 600 - 200
+    )
     pixels = smooth.clip(0).astype(dtype)
     found = moved("rotate:degrees=[17,17]", pixels, None)
     angle = np.deg2rad(17)
@@ -157,7 +176,9 @@ def test_linear_interpolation_is_that_of_scipy(dtype, slack, channels):
 def test_volumes_are_interpolated_as_by_scipy(dtype):
     pixels = (ndimage.gaussian_filter(np.random.default_rng(0).random((20, 24, 22)), 1.5) * 400).astype(dtype)
     matrix = about((9.5, 11.5, 10.5), ndimage_rotation(20, 10))
-    found = Warp(pixels.shape, pixels.shape, [matrix], "void").on_pixels(pixels[..., np.newaxis], 0, "linear")[..., 0]
+    found = Warp(pixels.shape, pixels.shape, [matrix], "void").on_pixels(
+        pixels[..., np.newaxis], 0, "linear"
+    )[..., 0]
     expected = ndimage.affine_transform(pixels.astype(float), matrix[:3, :3], matrix[:3, 3], order=1)
     inside = np.s_[5:-5, 5:-5, 5:-5]
     assert np.abs(expected - found)[inside].max() <= (0.51 if np.dtype(dtype).kind == "u" else 1e-3)
@@ -179,11 +200,15 @@ def test_a_volume_bent_and_turned_is_that_of_scipy():
     offsets = np.random.default_rng(1).normal(0, 1, (4, 4, 4, 3)).astype(np.float32)
     bend = Bend(offsets, np.full(3, -4.0), np.full(3, 8.0))
     first, last = about((6.5, 8.5, 9.5), ndimage_rotation(8, 5)), along_axes([1.1, 0.9, 1.05], [0.5, 1, -0.5])
-    found = Warp(shape, shape, [first, bend, last], "void").on_pixels(pixels[..., np.newaxis], 0, "linear")[..., 0]
+    found = Warp(shape, shape, [first, bend, last], "void").on_pixels(pixels[..., np.newaxis], 0, "linear")[
+        ..., 0
+    ]
     places = np.indices(shape).reshape(3, -1).astype(float)
     inner = last[:3, :3] @ places + last[:3, 3:]
     points = (inner + 4) / 8
-    bent = inner + [ndimage.map_coordinates(offsets[..., k], points, order=1, mode="nearest") for k in range(3)]
+    bent = inner + [
+        ndimage.map_coordinates(offsets[..., k], points, order=1, mode="nearest") for k in range(3)
+    ]
     source = first[:3, :3] @ bent + first[:3, 3:]
     expected = ndimage.map_coordinates(pixels, source, order=1, mode="nearest").reshape(shape)
     inside = ((source > -0.49) & (source < np.array(shape)[:, np.newaxis] - 0.51)).all(axis=0).reshape(shape)
@@ -194,7 +219,16 @@ def test_a_volume_bent_and_turned_is_that_of_scipy():
 
 def test_turning_there_and_back_is_exact_for_moves_are_joined():
     pixels = np.random.default_rng(0).integers(0, 255, (50, 50, 3)).astype(np.uint8)
-    found = moved(["rotate:degrees=[33,33]", "scale:factor=[1.7,1.7]", "scale:factor=[0.588235294117647,0.588235294117647]", "rotate:degrees=[-33,-33]"], pixels, None)
+    found = moved(
+        [
+            "rotate:degrees=[33,33]",
+            "scale:factor=[1.7,1.7]",
+            "scale:factor=[0.588235294117647,0.588235294117647]",
+            "rotate:degrees=[-33,-33]",
+        ],
+        pixels,
+        None,
+    )
     assert np.array_equal(found.pixels, pixels)
 
 
@@ -227,7 +261,12 @@ def test_edges_are_not_mixed_with_the_fill_inside_the_image():
 def test_a_mirrored_border_leaves_no_void(shape):
     labels = blobs(shape) + 1
     pixels = (labels * 30)[..., np.newaxis].astype(np.uint8)
-    for step in ("rotate:degrees=[40,40]", "shift:share=[0.3,0.3]", "scale:factor=[0.4,0.4]", "elastic:amplitude_px=[4,4]"):
+    for step in (
+        "rotate:degrees=[40,40]",
+        "shift:share=[0.3,0.3]",
+        "scale:factor=[0.4,0.4]",
+        "elastic:amplitude_px=[4,4]",
+    ):
         found = moved(step, pixels, labels, void=255, border="mirror", interpolation="nearest")
         assert 255 not in found.labels
         assert (found.pixels[..., 0] == found.labels * 30).all()
@@ -301,7 +340,9 @@ def test_volumes_turn_in_units_of_their_spacing():
     """A rod along z is as long along y after a quarter turn: half as many voxels become twice as many."""
     labels = np.zeros((21, 41, 41), np.uint8)
     labels[5:16, 19:22, 19:22] = 1
-    found = moved("rotate:degrees=[0,0];tilt_degrees=[90,90]", labels[..., np.newaxis], labels, spacing=(2, 1, 1))
+    found = moved(
+        "rotate:degrees=[0,0];tilt_degrees=[90,90]", labels[..., np.newaxis], labels, spacing=(2, 1, 1)
+    )
     extent = [at.max() - at.min() + 1 for at in np.nonzero(found.labels)]
     assert extent[0] <= 3
     assert max(extent[1:]) == pytest.approx(22, abs=1)
@@ -323,7 +364,11 @@ def test_two_bends_of_a_volume_are_refused_in_words():
 
 def test_two_bends_of_a_picture_are_both_done():
     labels = blobs((60, 60))
-    both = moved(["elastic:distance_px=20", "rotate:degrees=[5,5]", "elastic:distance_px=20"], labels[..., np.newaxis], labels)
+    both = moved(
+        ["elastic:distance_px=20", "rotate:degrees=[5,5]", "elastic:distance_px=20"],
+        labels[..., np.newaxis],
+        labels,
+    )
     one = moved(["elastic:distance_px=20", "rotate:degrees=[5,5]"], labels[..., np.newaxis], labels)
     assert not np.array_equal(both.labels, one.labels)
 
@@ -338,5 +383,7 @@ def test_perspective_moves_corners_by_at_most_its_share():
 
 def test_step_names_tell_axis_of_pictures():
     labels = blobs((20, 24))
-    found = make_augmentation("flip", axis="z", probability=1).apply_arrays(labels[..., np.newaxis], labels, sample_rng(0, 0))
+    found = make_augmentation("flip", axis="z", probability=1).apply_arrays(
+        labels[..., np.newaxis], labels, sample_rng(0, 0)
+    )
     assert np.array_equal(found.labels, labels)  # a picture has no slices to reverse

@@ -407,6 +407,11 @@ def test_a_video_of_too_many_frames(tmp_path):
     assert "split it" in found.problems[0].message
 
 
+def test_a_number_of_frames_that_is_none(tmp_path):
+    found = opened(write_xml(tmp_path, *video(track(box(1, 0)), frames="9" * 5000)))
+    assert [sample.name for sample in found.samples] == ["frame_000000", "frame_000001"]
+
+
 def test_a_video_without_a_size(tmp_path):
     found = opened(write_xml(tmp_path, *video(track(box(1, 0)), size=(0, 0))))
     assert not found.samples

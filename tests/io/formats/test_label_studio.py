@@ -320,6 +320,7 @@ def test_a_brush_that_lies_is_told_when_it_is_read(tmp_path, rle, told):
         (task(rectangle(), image="/data/local-files/?d=%2e%2e/secret.png"), "outside"),
         (task(rectangle(), image="data:image/png;base64,AAAA"), "inside the task"),
         (task(rectangle(), image="/"), "no name"),
+        (task(rectangle(), image="http://[1/a.png"), "no address"),
         (task(rectangle(), image="c.png"), "'c.png' is not there"),
         (task(rectangle(), data={"text": "a"}), "no image under 'image' but text"),
         ({"id": 1, "image": "a.png", "tag": []}, "JSON-MIN"),

@@ -15,6 +15,8 @@ from .draft import Draft, Truth
 from .moves import along_axes, translation
 from .warp import Warp
 
+_GONE = 1e30  # area of a segment that is not pasted: nothing that is there is enough of it
+
 
 class Mixing(Augmentation):
     """What takes pixels and truth of other samples; where there are no others, of the same one."""
@@ -130,7 +132,7 @@ class CopyPaste(Mixing):
         offset = draft.join(source)
         draft.bent = bent  # the frame is still the same
         assert draft.areas_px is not None
-        draft.areas_px[offset:] = np.inf  # those that are not pasted are gone
+        draft.areas_px[offset:] = _GONE
         draft.pixels = draft.pixels.copy()
         for truth in draft.truths:
             truth.layers = [layer.astype(np.int32) for layer in truth.layers]
@@ -155,7 +157,7 @@ class CopyPaste(Mixing):
         pixels = warp.on_pixels(source.pixels, 0.0, draft.interpolation)
         assert draft.areas_px is not None
         area = int(mask.sum())
-        draft.areas_px[offset + number - 1] = area if area else np.inf
+        draft.areas_px[offset + number - 1] = area if area else _GONE
         start = np.floor(rng.random(draft.ndim) * draft.shape).astype(int) - out // 2
         low, high = np.maximum(start, 0), np.minimum(start + out, draft.shape)
         if not area or (low >= high).any():

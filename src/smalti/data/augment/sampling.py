@@ -31,7 +31,7 @@ def sampleable(array: np.ndarray, nearest: bool) -> np.ndarray:
         return array.astype(np.int16)
     if dtype in (np.int16, np.int32, np.float64):
         return array
-    if dtype.itemsize == 8 and -(2**31) <= array.min() and array.max() < 2**31:
+    if dtype.itemsize == 8 and array.min() >= -(2**31) and array.max() < 2**31:
         return array.astype(np.int32)
     return array.astype(np.float64)
 

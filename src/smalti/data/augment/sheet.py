@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from ...errors import InputError
@@ -53,7 +54,10 @@ def contact_sheet(
             rng = sample_rng(seed, row, column if alone else 0)
             pictures.append(_picture(*step.apply(*pair, rng, others=others), height_px))
             captions.append(f"epoch {column}" if alone else step.name)
-    return Image(side_by_side(pictures, captions, height_px=height_px, columns=1 + len(steps)))
+    originals = pictures[:: 1 + len(steps)]
+    aspect = min(2.0, max(0.5, *(picture.shape[1] / picture.shape[0] for picture in originals)))
+    cells = [_in_cell(picture, height_px, round(height_px * aspect)) for picture in pictures]
+    return Image(side_by_side(cells, captions, height_px=height_px, columns=1 + len(steps)))
 
 
 def _pair(sample: Sample | Pair) -> tuple[Pair, str]:
@@ -63,12 +67,11 @@ def _pair(sample: Sample | Pair) -> tuple[Pair, str]:
 
 
 def _picture(image: Image, truth: Segmentation | None, height_px: int) -> np.ndarray:
-    """The image with outlines, void as a checkerboard, enlarged so that lines are as thick on every picture."""
+    """The image with outlines, void as a checkerboard, enlarged by a whole number so that outlines stay thin."""
     shown = truth if truth is not None else Segmentation.from_labels(np.zeros(image.shape, np.uint8))
     z = None
     if image.ndim == 3:
-        per_slice = [len(np.unique(plane)) for plane in shown.panoptic().labels]
-        z = int(np.argmax(per_slice))
+        z = int(np.argmax([len(np.unique(plane)) for plane in shown.panoptic().labels]))
     zoom = max(1, min(32, round(height_px / image.shape[-2])))
     picture = overlay(image, shown, fill=0.2, ids=False, legend=False, zoom=zoom, z=z)
     if shown.void_px:
@@ -76,3 +79,14 @@ def _picture(image: Image, truth: Segmentation | None, height_px: int) -> np.nda
         void = void.repeat(zoom, axis=0).repeat(zoom, axis=1)
         picture[void] = blend(picture, checkerboard(void.shape), np.full(void.shape, 0.6))[void]
     return picture
+
+
+def _in_cell(picture: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """The picture as large as it fits in a white cell, so that columns stand below each other."""
+    scale = min(height_px / picture.shape[0], width_px / picture.shape[1])
+    size = [max(1, round(length * scale)) for length in picture.shape[:2]]
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    cell = np.full((height_px, width_px, 3), 255, np.uint8)
+    top, left = (height_px - size[0]) // 2, (width_px - size[1]) // 2
+    cell[top : top + size[0], left : left + size[1]] = cv2.resize(picture, size[::-1], interpolation=method)
+    return cell

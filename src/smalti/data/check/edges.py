@@ -186,12 +186,6 @@ def _strongest_color(smooth: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(smooth @ directions[:, -1].astype(np.float32))
 
 
-def voting(values: np.ndarray) -> np.ndarray:
-    """Each row relative to its own mean, so that strong edges do not outvote the others: (A, T) to (A, T)."""
-    means = values.mean(axis=1, keepdims=True)
-    return values / (means + 0.05 * values.mean() + 1e-6)
-
-
 def saturating(values: np.ndarray) -> np.ndarray:
     """Slopes (A, T) as 0..1, 0.5 for half of what is usual for an arc at its best: that all of an outline finds some edge
     counts for more than that a part of it finds a strong one."""

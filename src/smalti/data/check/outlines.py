@@ -21,7 +21,6 @@ from .edges import (
     profiles,
     saturating,
     shift_scores,
-    voting,
 )
 
 MIN_ARCS = 4
@@ -39,22 +38,25 @@ _FINE = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])
 
 @dataclass(frozen=True)
 class Fits:
-    """How outlines lie on the edges of the image: of all of them (first entry, segment 0) and of single segments.
+    """How outlines lie on the edges of the image: of all of them (first entry, segment 0) and of single segments (K,).
 
-    ``offset_px`` (K,) is how far outside the outline the edge is, below 0 inside; ``offset_gain`` how much steeper it
-    is there; ``agree`` the share of the outline that says so. ``shift_yx`` (K, 2) and ``shift_gain`` are the same for
-    moving aside, and ``one_way`` how much steeper the edges are there than the same way back: outlines that are too large
-    or too small find edges both ways. ``arcs`` is how much outline there was to tell by.
+    ``arcs`` is how much outline there was to tell by, and ``fit`` how well it lies on edges where it is, 0..1.
+    ``offset_px`` is how far outside the outline the edges are, below 0 inside; ``offset_fit`` how well an outline would fit
+    there and ``agree`` the share of the outline that says so. ``shift_yx`` (K, 2) and ``shift_fit`` are the same for moving
+    aside, ``back_fit`` for moving as far the other way: outlines that are too large find edges both ways.
     """
 
     segment: np.ndarray
     arcs: np.ndarray
+    fit: np.ndarray
     offset_px: np.ndarray
     offset_gain: np.ndarray
+    offset_fit: np.ndarray
     agree: np.ndarray
     shift_yx: np.ndarray
     shift_gain: np.ndarray
-    one_way: np.ndarray
+    shift_fit: np.ndarray
+    back_fit: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -123,31 +125,47 @@ def _solidity(runs: Runs, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _fits(arcs: Arcs, slopes: np.ndarray, smooth: np.ndarray) -> Fits:
-    votes = voting(slopes)
-    numbers, counts, means = by_segment(arcs, votes)
-    enough = counts >= MIN_ARCS
-    rows = np.concatenate([votes.mean(axis=0)[None], means[enough]])
-    segment = np.concatenate([[0], numbers[enough]])
-    peak = rows.argmax(axis=1)
-    offset = peak + _beyond(rows, peak) - REACH_PX
+    offsets, counts, segment = _rows(arcs, saturating(slopes))
+    peak = offsets.argmax(axis=1)
+    offset = peak + _beyond(offsets, peak) - REACH_PX
     own = slopes.argmax(axis=1) - REACH_PX
-    agree = np.array(
-        [
-            np.mean(np.abs(own[(arcs.segment == k) | (k == 0)] - at) <= 1.5)
-            for k, at in zip(segment, offset, strict=True)
-        ]
-    )
-    shift, gain, one_way = _shifts(arcs, smooth)
-    here = np.maximum(rows[:, REACH_PX - 1 : REACH_PX + 2].max(axis=1), 1e-6)
+    agree = [
+        np.mean(np.abs(own[(arcs.segment == k) | (k == 0)] - at) <= 1.5)
+        for k, at in zip(segment, offset, strict=True)
+    ]
+    offset_fit = offsets.max(axis=1)
+    here = offsets[:, REACH_PX - 1 : REACH_PX + 2].max(axis=1)
+
+    shifts, _, _ = _rows(arcs, saturating(shift_scores(arcs, smooth, _COARSE)))
+    best, middle = shifts.argmax(axis=1), len(_COARSE) // 2
+    shift_fit = shifts.max(axis=1)
+    shift = _COARSE[best].copy()
+    if best[0] != middle:
+        around = shift[0] + _FINE
+        shift[0] = around[saturating(shift_scores(arcs, smooth, around)).mean(axis=0).argmax()]
     return Fits(
         segment,
-        np.concatenate([[len(arcs)], counts[enough]]),
+        counts,
+        shifts[:, middle],
         offset,
-        rows.max(axis=1) / here,
-        agree,
+        offset_fit / np.maximum(here, 1e-6),
+        offset_fit,
+        np.array(agree),
         shift,
-        gain,
-        one_way,
+        shift_fit / np.maximum(shifts[:, middle], 1e-6),
+        shift_fit,
+        shifts[np.arange(len(shifts)), len(_COARSE) - 1 - best],
+    )
+
+
+def _rows(arcs: Arcs, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means of ``values`` (A, T) over all arcs and over those of each segment that has enough; how many; which."""
+    numbers, counts, means = by_segment(arcs, values)
+    enough = counts >= MIN_ARCS
+    return (
+        np.concatenate([values.mean(axis=0)[None], means[enough]]),
+        np.concatenate([[len(arcs)], counts[enough]]),
+        np.concatenate([[0], numbers[enough]]),
     )
 
 
@@ -160,24 +178,6 @@ def _beyond(rows: np.ndarray, peak: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.where(bend < 0, 0.5 * (left - right) / bend, 0.0)
     return np.where(peak == inner, np.clip(found, -0.5, 0.5), 0.0)
-
-
-def _shifts(arcs: Arcs, smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Best move of all outlines and of each segment's, (K, 2); how much steeper edges are there than here, and than on
-    the way back."""
-    votes = saturating(shift_scores(arcs, smooth, _COARSE))
-    _, counts, means = by_segment(arcs, votes)
-    rows = np.concatenate([votes.mean(axis=0)[None], means[counts >= MIN_ARCS]])
-    best = rows.argmax(axis=1)
-    middle = len(_COARSE) // 2
-    steepest = rows.max(axis=1)
-    back = rows[np.arange(len(rows)), len(_COARSE) - 1 - best]
-    shift = _COARSE[best].copy()
-    if best[0] != middle:
-        around = shift[0] + _FINE
-        finer = shift_scores(arcs, smooth, np.concatenate([around, [[0, 0]]]))
-        shift[0] = around[saturating(finer).mean(axis=0)[:-1].argmax()]
-    return shift, steepest / np.maximum(rows[:, middle], 1e-6), steepest / np.maximum(back, 1e-6)
 
 
 def _strength(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

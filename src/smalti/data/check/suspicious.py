@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...classes import ClassSet
+from .edges import REACH_PX
 from .edges import SHIFT_PX as SEARCHED_PX
 from .finding import Finding
 from .outlines import Fits
@@ -21,15 +22,21 @@ from .usual import Usual, certainty
 if TYPE_CHECKING:
     from .examine import Examined, Named, Truth
 
-SHIFT_PX, SHIFT_GAIN, ONE_WAY = 2.5, 1.15, 1.3
-"""Least move of all outlines of an image that is told, and how much steeper edges must be there than here and than on the
-way back."""
-OFFSET_PX, OFFSET_GAIN = 1.7, 1.2
-"""Least distance from outline to edge, beyond the usual one, of a whole image ..."""
-OFFSET_OF_ONE_PX, GAIN_OF_ONE, AGREE = 2.5, 1.8, 0.6
-"""... and of one segment, with the share of its outline that must agree."""
-SHIFT_OF_ONE_PX = 3.5
-MIN_ARCS, MIN_ARCS_OF_ONE = 6, 4
+MIN_ARCS = 6
+"""Arcs (of ``edges.ARC_PX``) that the outlines of an image need to be judged together."""
+SHIFT_PX, SHIFT_GAIN, ONE_WAY = 2.5, 1.08, 1.2
+"""Least move of all outlines of an image that is told, and how much better they must fit there than here and than as far
+the other way ..."""
+SHIFT_OF_ONE_PX, SHIFT_GAIN_OF_ONE, ONE_WAY_OF_ONE = 3.5, 1.35, 1.6
+"""... and of one segment."""
+OFFSET_PX, OFFSET_GAIN = 1.7, 1.1
+"""Least distance from outline to edge, beyond the usual one, of a whole image, and how much better it must fit there ..."""
+OFFSET_OF_ONE_PX, OFFSET_GAIN_OF_ONE = 2.5, 1.3
+"""... and of one segment."""
+AGREE = 0.58
+"""Share of an outline that must find its edge at that distance."""
+FIT = 0.8
+"""A segment must fit at the new place this well, against how well outlines fit in half of the set's images."""
 CONVEX = 0.88
 """Only where half of a class is this solid do dents mean anything."""
 
@@ -39,7 +46,7 @@ class SuspiciousJudge:
 
     def __init__(self, classes: ClassSet) -> None:
         self._classes = classes
-        self._offsets, self._shifts_y, self._shifts_x = Usual(), Usual(), Usual()
+        self._offsets, self._shifts_y, self._shifts_x, self._fits = Usual(), Usual(), Usual(), Usual()
         self._solidity: dict[int, Usual] = defaultdict(Usual)
         self._areas: dict[int, Usual] = defaultdict(Usual)
         self._seams: dict[int, Usual] = defaultdict(Usual)
@@ -53,6 +60,7 @@ class SuspiciousJudge:
                 continue
             if told.fits.arcs[0] >= MIN_ARCS:
                 self._offsets.add(told.fits.offset_px[:1])
+                self._fits.add(told.fits.fit[:1])
                 self._shifts_y.add(told.fits.shift_yx[0, :1])
                 self._shifts_x.add(told.fits.shift_yx[0, 1:])
             classes = truth.class_ids[told.things - 1]
@@ -75,24 +83,30 @@ class SuspiciousJudge:
     def _misfits(self, where: Named, truth: Truth, fits: Fits) -> Iterator[Finding]:
         usual_shift = np.array([self._shifts_y.median, self._shifts_x.median])
         moved = np.hypot(*(fits.shift_yx - usual_shift).T)
-        moved[np.abs(fits.shift_yx).max(axis=1) >= SEARCHED_PX] = 0  # steepest where the search ends: that is no peak
+        # a fit that is best where the search ends is no peak
+        moved[np.abs(fits.shift_yx).max(axis=1) >= SEARCHED_PX] = 0
         beyond = fits.offset_px - self._offsets.median
-        if fits.arcs[0] >= MIN_ARCS:
-            grown = abs(beyond[0]) >= OFFSET_PX and fits.offset_gain[0] >= OFFSET_GAIN
-            aside = moved[0] >= SHIFT_PX and fits.shift_gain[0] >= SHIFT_GAIN and fits.one_way[0] >= ONE_WAY
-            if grown and aside:  # outlines too large find edges aside as well, and those aside find some further in
-                aside = fits.agree[0] < AGREE or fits.shift_gain[0] > fits.offset_gain[0]
-            if grown or aside:
-                yield self._shifted(where, truth, fits, 0) if aside else self._grown(where, truth, fits, 0, beyond[0])
-                return
-        for index in range(1, len(fits.segment)):
-            if fits.arcs[index] < MIN_ARCS_OF_ONE:
-                continue
-            off = abs(beyond[index]) >= OFFSET_OF_ONE_PX and fits.offset_gain[index] >= GAIN_OF_ONE
-            if off and fits.agree[index] >= AGREE:
-                yield self._grown(where, truth, fits, index, beyond[index])
-            elif moved[index] >= SHIFT_OF_ONE_PX and fits.shift_gain[index] >= GAIN_OF_ONE and fits.one_way[index] >= ONE_WAY:
+        inside = np.abs(fits.offset_px) < REACH_PX - 0.5
+        one_way = fits.shift_fit / np.maximum(fits.back_fit, 1e-6)
+        single = np.arange(len(fits.segment)) > 0
+        aside = moved >= np.where(single, SHIFT_OF_ONE_PX, SHIFT_PX)
+        aside &= fits.shift_gain >= np.where(single, SHIFT_GAIN_OF_ONE, SHIFT_GAIN)
+        aside &= one_way >= np.where(single, ONE_WAY_OF_ONE, ONE_WAY)
+        grown = inside & (np.abs(beyond) >= np.where(single, OFFSET_OF_ONE_PX, OFFSET_PX))
+        grown &= (fits.offset_gain >= np.where(single, OFFSET_GAIN_OF_ONE, OFFSET_GAIN)) & (fits.agree >= AGREE)
+        fitting = FIT * self._fits.median
+        for found, fit in ((aside, fits.shift_fit), (grown, fits.offset_fit)):
+            found &= (fit >= fitting) | ~single
+            found[0] &= fits.arcs[0] >= MIN_ARCS
+        # outlines too large find edges aside as well, and those aside find some further in: what fits better is meant
+        aside &= ~grown | (fits.shift_fit > fits.offset_fit)
+        for index in np.flatnonzero(aside | grown).tolist():
+            if aside[index]:
                 yield self._shifted(where, truth, fits, index)
+            else:
+                yield self._grown(where, truth, fits, index, float(beyond[index]))
+            if index == 0:
+                return
 
     def _shifted(self, where: Named, truth: Truth, fits: Fits, index: int) -> Finding:
         y, x = fits.shift_yx[index].tolist()
@@ -102,8 +116,7 @@ class SuspiciousJudge:
         what = f"segment {fits.segment[index]}" if index else "all segments"
         return Finding.of(
             "shifted",
-            f"The edges of {what} in {where.name} lie {' and '.join(ways)} (pixels): there the outlines lie on edges "
-            f"{fits.shift_gain[index]:.1f} times as steep.",
+            X,
             measured={"shift_y_px": y, "shift_x_px": x, "gain": float(fits.shift_gain[index])},
             certainty=certainty(float(fits.shift_gain[index]), 1.0, 1.6 if index == 0 else 2.5),
             **self._place(where, truth, fits, index),

@@ -150,7 +150,7 @@ def _read_colors(colors: _Colors, path: Path) -> tuple[Segmentation, ...]:
     """The truth in a coloured mask. Raises ``ReadError`` naming a colour that is in no list."""
     image = read(path)
     keys = _keys(image, path)
-    numbers = _table(colors.keys)[keys]
+    numbers = np.take(_table(colors.keys), keys, mode="clip")
     unknown = numbers == 0
     if unknown.any():
         strange, counts = np.unique(keys[unknown], return_counts=True)
@@ -183,8 +183,11 @@ def _keys(image: Image, path: Path) -> np.ndarray:
         raise ReadError(f"{path} holds {pixels.dtype} of {image.shape}, wanted colours of 8 bits")
     if pixels.dtype == bool:
         pixels = pixels.view(np.uint8) * np.uint8(255)
+    import cv2
+
     colored = np.zeros((*image.shape, 4), np.uint8)
-    colored[..., :3] = pixels[..., :1] if image.num_channels < 3 else pixels[..., :3]
+    last = 0 if image.num_channels < 3 else 2
+    cv2.mixChannels([np.ascontiguousarray(pixels)], [colored], [0, 0, last // 2, 1, last, 2])
     return colored.view("<u4")[..., 0]
 
 

@@ -197,8 +197,12 @@ def _documents(tree: Tree) -> list[str]:
     """XML files that may be CVAT's, those called as it calls them first."""
     if tree.focus is not None:
         return [tree.focus] if tree.focus.lower().endswith(".xml") else []
-    names = tree.with_suffix(".xml")
-    return sorted(names, key=lambda name: posixpath.basename(name) != ANNOTATIONS)
+    names = sorted(tree.with_suffix(".xml"), key=lambda name: posixpath.basename(name) != ANNOTATIONS)
+    return [
+        name
+        for name in names
+        if posixpath.basename(name) == ANNOTATIONS or b"<annotations" in tree.head(name)
+    ]
 
 
 def _left(tree: Tree, pictures: Pictures, found: dict[str, Found], told: dict[str, Any]) -> list[Sample]:

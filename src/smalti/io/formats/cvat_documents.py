@@ -26,6 +26,8 @@ MAX_FRAMES = 1_000_000
 OWN = "smalti"
 """Element below ``<meta>`` with what the samples know of themselves, which CVAT has no place for."""
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -241,7 +243,7 @@ class Document:
             self._problem(f"video {title}", f"original_size: {error}")
             return
         tracks = tuple(track for element in elements if (track := self._track(element, shape)) is not None)
-        told = {int(key): each for key, each in self.told.items() if key.isdecimal()}
+        told = {int(key): each for key, each in self.told.items() if _NUMBER.fullmatch(key)}
         numbers = sorted(told) or _range(task, tracks)
         if len(numbers) > MAX_FRAMES:
             self._problem(
@@ -304,7 +306,7 @@ def _range(task: ElementTree.Element, tracks: tuple[Track, ...]) -> range:
     """Numbers of the frames a task says it has, or from 0 to the last that is drawn in."""
     last = max((track.keyframes[-1].frame for track in tracks), default=-1)
     start, stop, size = (
-        int(text) if (text := (task.findtext(name) or "").strip()).isdecimal() else None
+        int(text) if _NUMBER.fullmatch(text := (task.findtext(name) or "").strip()) else None
         for name in ("start_frame", "stop_frame", "size")
     )
     step = re.search(r"step\s*=\s*([1-9]\d*)", task.findtext("frame_filter") or "")

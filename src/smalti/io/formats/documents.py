@@ -26,6 +26,8 @@ def read_json(path: Path, wanted: type | tuple[type, ...] = dict) -> Any:
         raise ReadError(f"{path} is no JSON: {what} (line {error.lineno}, column {error.colno})") from error
     except RecursionError:
         raise ReadError(f"{path} is no JSON that can be read: it is nested too deep") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise ReadError(f"{path} is no JSON that can be read: {error}") from error
     finally:
         if collecting:
             gc.enable()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from ...errors import InputError
 from .images import PICTURES
@@ -21,7 +21,14 @@ def local_address(file: str) -> str:
 
 def is_picture(name: str) -> bool:
     """Whether a file name or address ends as those of pictures do."""
-    return urlsplit(name).path.lower().endswith(PICTURES) or name.lower().endswith(PICTURES)
+    return _parts(name).path.lower().endswith(PICTURES) or name.lower().endswith(PICTURES)
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError as error:
+        raise InputError(f"the image {address!r} is no address: {error}") from error
 
 
 class Images:
@@ -40,7 +47,7 @@ class Images:
 
         Raises ``ReadError`` for names that lead outside, ``InputError`` for an image that ought to be here.
         """
-        split = urlsplit(reference.replace("\\", "/"))
+        split = _parts(reference.replace("\\", "/"))
         remote = len(split.scheme) > 1  # one letter is a drive
         if split.scheme == "data":
             raise InputError("its image is inside the task; save it as a file beside the JSON")

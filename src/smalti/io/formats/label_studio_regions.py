@@ -74,13 +74,13 @@ class Drawn:
 
 def parse_results(results: list[Any], size: Shape | None) -> Drawn:
     """The regions of an annotation's results; ``size`` is that of the task where it says one."""
-    groups: dict[Any, list[dict[str, Any]]] = {}
+    groups: dict[str, list[dict[str, Any]]] = {}
     drawn = Drawn([], {}, [])
     for number, result in enumerate(results):
         if not isinstance(result, dict) or not isinstance(result.get("value", {}), dict):
             drawn.lies.append((f"result {number}", f"wanted an object with a value, got {str(result)[:60]}"))
         elif result.get("type") != "relation":
-            groups.setdefault(result.get("id") or number, []).append(result)
+            groups.setdefault(str(result.get("id") or number), []).append(result)
     for key, members in groups.items():
         record = f"region {key}"
         shapes = [each for each in members if _kind(each) not in _ANSWERS and _is_drawn(each)]

@@ -74,7 +74,7 @@ class Drawn:
 def parse_shape(name: str, record: dict[str, Any]) -> Drawn:
     """One record checked. Raises ``InputError``."""
     kind = record.get("shape_type") or "polygon"
-    if kind not in _POINTS:
+    if not isinstance(kind, str) or kind not in _POINTS:
         raise InputError(f"the shape type {kind!r} is not known; there are: {', '.join(_POINTS)}")
     points = record.get("points")
     try:

@@ -45,9 +45,10 @@ def _column(values: list[Any]) -> np.ndarray:
     given = [value for value in values if value is not None]
     if all(isinstance(value, bool) for value in given):
         return np.array([value is True for value in values], bool)
-    if all(type(value) is int and -_INT64 <= value < _INT64 for value in given):
+    whole = [type(value) is int and -_INT64 <= value < _INT64 for value in given]
+    if all(whole):
         return np.array([0 if value is None else value for value in values], np.int64)
-    if all(type(value) in (int, float) for value in given):
+    if all(is_whole or type(value) is float for is_whole, value in zip(whole, given, strict=True)):
         return np.array([0.0 if value is None else float(value) for value in values])
     return np.array(["" if value is None else str(value) for value in values])
 
