@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .terminal import AsJson, downloading, print_parameters, print_rows, print_table, table_of
+from .terminal import AsJson, counting, downloading, print_parameters, print_rows, print_table, table_of
 
 if TYPE_CHECKING:
     from ..service.datasets import Opening
@@ -299,3 +299,82 @@ def download_command(
     for line in unverified:
         typer.echo(f"no digest was published, so this is what came: {line}")
     typer.echo(f"open it: smalti dataset {place} --format {entry['format']}{options}")
+
+
+@commands.command("licences")
+def licences_command(
+    source: Source,
+    credits: Annotated[
+        Path | None, typer.Option(help="CSV to write: whom to name, with source and licence.")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option(help="Also look whether image files are still what they were.")
+    ] = False,
+    format: Format = None,
+    options: Options = None,
+    skip_faulty: SkipFaulty = False,
+    splits: Splits = None,
+    split: Split = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which images may go into a commercial model, and what is not known of them."""
+    from ..service.catalogue import json_rows
+    from ..service.datasets import open_dataset, review
+
+    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split))
+    found, changed = review(dataset, credits, verify)
+    if as_json:
+        content = {"commercial": found.images, "licences": json_rows(found.table), "changed": changed}
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        summary, *_, notice = str(found).splitlines()
+        typer.echo(f"{summary}\n")
+        print_rows(found.table)
+        for line in changed:
+            typer.echo(line, err=True)
+        typer.echo(f"\n{notice}")
+    if changed:
+        raise typer.Exit(1)
+
+
+@commands.command("check")
+def check_command(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")] = Path("check"),
+    fix: Annotated[
+        Path | None, typer.Option(help="New folder for a copy with the safe repairs; the source stays.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Images looked at at the same time.")] = 1,
+    format: Format = None,
+    options: Options = None,
+    splits: Splits = None,
+    split: Split = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find what is wrong with a dataset before anyone trains on it; exits with 1 where there are errors."""
+    from ..service.datasets import check_dataset, open_dataset
+
+    dataset = open_dataset(source, _opening(format, options, True, splits, split))
+    with counting("looking at images", len(dataset)) as progress:
+        report, repairs = check_dataset(dataset, out, fix, jobs, progress)
+    if as_json:
+        typer.echo(json.dumps(report.to_json() | {"repairs": repairs}))
+    else:
+        _print_report(report, repairs)
+        typer.echo(f"\nreport: {out / 'report.html'}")
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _print_report(report: Any, repairs: list[str]) -> None:
+    content = report.to_json()
+    counts = ", ".join(f"{count} {severity}" for severity, count in content["counts"].items() if count)
+    typer.echo(f"{content['dataset']}: {content['samples']} samples, {counts or 'nothing found'}\n")
+    table = table_of("finding", "how bad", "#times", "first of them")
+    for code, count in content["codes"].items():
+        first = report.of(code)[0]
+        table.add_row(code, first.severity, str(count), f"{', '.join(first.samples[:2])}: {first.message}")
+    if content["codes"]:
+        print_table(table)
+    for line in repairs:
+        typer.echo(f"repaired: {line}")

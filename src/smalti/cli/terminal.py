@@ -101,3 +101,17 @@ def downloading() -> Iterator[Callable[[str, int, int | None], None]]:
             progress.update(tasks[what], completed=done, total=total)
 
         yield report
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A function to tell how many of how many are done: a bar on a terminal, else nothing."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    if total < 2 or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..data.dataset import Dataset
 from ..errors import InputError
 from ..io.formats.loss import LossReport
 from ..table import Table
+
+if TYPE_CHECKING:
+    from ..data.check import CheckReport
+    from ..data.licences import LicenceReview
 
 Task = Literal["panoptic", "semantic", "instance"]
 
@@ -167,3 +171,31 @@ def download(
     from ..data.download import fetch
 
     return fetch(name, out, report=report, keep_archives=keep)
+
+
+def review(dataset: Dataset, credits: Path | None, verify: bool) -> tuple[LicenceReview, list[str]]:
+    """What the licences of a dataset permit, and which image files have changed since their digests were taken.
+
+    With ``credits`` the list of whom to name is written there as CSV.
+    """
+    from ..data.licences import credits_of, review_licences, verify_hashes
+    from ..io.writing import replacing
+
+    if credits is not None:
+        with replacing(credits) as part:
+            credits_of(dataset).to_csv(part)
+    return review_licences(dataset), [str(each) for each in verify_hashes(dataset)] if verify else []
+
+
+def check_dataset(
+    dataset: Dataset, out: Path, fixed: Path | None, jobs: int, progress: Callable[[int, int], None]
+) -> tuple[CheckReport, list[str]]:
+    """What is wrong with a dataset, written into ``out`` as ``report.html`` and ``report.json``.
+
+    With ``fixed`` a copy with the safe repairs is written there, and what was done is given too.
+    """
+    from ..data.check import check, fix, write_report
+
+    report = check(dataset, jobs=jobs, progress=progress)
+    write_report(report, dataset, out)
+    return report, [] if fixed is None else fix(dataset, report, fixed)

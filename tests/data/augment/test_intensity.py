@@ -97,7 +97,7 @@ def test_the_range_is_that_of_the_whole_image_and_not_of_the_crop():
 def test_nan_stays_where_it_is():
     pixels = np.random.default_rng(0).random((20, 20, 1)).astype(np.float32)
     pixels[3, 4] = np.nan
-    found = changed(["brightness:shift=[0.1,0.1]", "gaussian-noise"], pixels)
+    found = changed(["brightness:shift=[0.1,0.1]", "contrast", "gaussian-noise"], pixels)
     assert np.argwhere(np.isnan(found[..., 0])).tolist() == [[3, 4]]
 
 

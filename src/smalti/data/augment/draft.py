@@ -127,6 +127,11 @@ class Draft:
             means = np.array(cv2.mean(flat)[: values.shape[-1]], np.float32)
         else:
             means = values.mean(axis=tuple(range(values.ndim - 1)), dtype=np.float64).astype(np.float32)
+        if not np.isfinite(means).all():
+            finite = np.where(np.isfinite(values), values, np.nan).reshape(-1, values.shape[-1])
+            means = np.array(
+                [np.nanmean(each) if (each == each).any() else 0 for each in finite.T], np.float32
+            )
         return self._toned(means, self._curves)
 
     # Moves

@@ -116,9 +116,9 @@ class SuspiciousJudge:
         what = f"segment {fits.segment[index]}" if index else "all segments"
         return Finding.of(
             "shifted",
-            X,
+            f"The edges of {what} in {where.name} lie {' and '.join(ways)} of the outlines, in pixels.",
             measured={"shift_y_px": y, "shift_x_px": x, "gain": float(fits.shift_gain[index])},
-            certainty=certainty(float(fits.shift_gain[index]), 1.0, 1.6 if index == 0 else 2.5),
+            certainty=certainty(float(fits.shift_gain[index]), *((1.0, 1.3) if index == 0 else (1.1, 2.0))),
             **self._place(where, truth, fits, index),
         )
 
@@ -128,15 +128,14 @@ class SuspiciousJudge:
         return Finding.of(
             code,
             f"{what} {where.name} {'is' if index else 'are'} {larger} than what the image shows: the edges lie "
-            f"{abs(beyond):.1f} pixels {'inside' if beyond < 0 else 'outside'} the outline, "
-            f"{fits.offset_gain[index]:.1f} times as steep.",
+            f"{abs(beyond):.1f} pixels {'inside' if beyond < 0 else 'outside'} the outline.",
             measured={
                 "distance_px": float(beyond),
                 "gain": float(fits.offset_gain[index]),
                 "agreement": float(fits.agree[index]),
                 "usual_px": self._offsets.median,
             },
-            certainty=certainty(float(fits.offset_gain[index]), 1.0, 1.8 if index == 0 else 2.5),
+            certainty=certainty(float(fits.offset_gain[index]), *((1.0, 1.3) if index == 0 else (1.1, 2.0))),
             **self._place(where, truth, fits, index),
         )
 

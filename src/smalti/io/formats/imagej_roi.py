@@ -208,7 +208,8 @@ def _numbers(content: bytes, offset: int, count: int, dtype: str, what: str) -> 
         raise InputError(
             f"{what} would take {size} bytes, {len(content) - offset} are there; it is cut short"
         )
-    return np.frombuffer(content, f">{dtype}", count, offset).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # what is no number is found by whoever needs one
+        return np.frombuffer(content, f">{dtype}", count, offset).astype(np.float64)
 
 
 def _vertices(content: bytes, count: int, left: int, top: int, subpixel: bool) -> np.ndarray:

@@ -208,12 +208,14 @@ class LabelStudio(AnnotationFormat):
 
     def _given(self, record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         """Annotations that were handed in, and predictions where they are wanted."""
-        given = [("annotation", each) for each in record.get("annotations", record.get("completions")) or []]
-        if self.predictions:
-            given += [("prediction", each) for each in record.get("predictions") or []]
-        return [
-            (kind, each) for kind, each in given if isinstance(each, dict) and not each.get("was_cancelled")
-        ]
+        found = []
+        key = "annotations" if "annotations" in record else "completions"
+        for kind, name in (("annotation", key), ("prediction", "predictions"))[: 1 + self.predictions]:
+            given = record.get(name) or []
+            if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+                raise InputError(f"wanted a list of objects under {name!r}, got {str(given)[:60]}")
+            found += [(kind, each) for each in given if not each.get("was_cancelled")]
+        return found
 
     def _fields(self, data: dict[str, Any], source: str, meta: Any) -> dict[str, Any]:
         told = {name: data[name] for name in ("split", "group", "provenance", "metadata") if data.get(name)}

@@ -12,7 +12,6 @@ A polygon has the pixels whose centre is inside, so a mask outlined along its pi
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import posixpath
 from collections.abc import Iterable
@@ -369,7 +368,7 @@ def _embedded_image(path: Path) -> Image:
     """The image that a JSON holds under ``imageData``."""
     try:
         return read(base64.b64decode(read_json(path).get("imageData") or "", validate=True))
-    except (binascii.Error, ReadError) as error:
+    except (ValueError, ReadError) as error:
         raise ReadError(f"{path}, imageData: {error}") from error
 
 

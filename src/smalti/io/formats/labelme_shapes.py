@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 from collections import Counter
 from collections.abc import Sequence
@@ -122,7 +121,7 @@ def _mask_runs(text: str, points_xy: np.ndarray, shape: Shape) -> Runs:
     """The pixels of a PNG in base64 whose corners are ``points_xy``, the second one a pixel of the mask too."""
     try:
         content = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise InputError(f"its mask is no base64: {error}") from error
     pixels = read(content, max_pixels=4 * shape[0] * shape[1] + 1).pixels
     corners = np.round(points_xy).astype(np.int64)
