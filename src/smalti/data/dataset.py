@@ -70,7 +70,7 @@ class Dataset(Sequence[Sample]):
         tree = Tree(path)
         reason = "as asked"
         if format is None:
-            format, recognised = recognise(tree)
+            format, recognised = recognise(tree, options)
             reason = recognised.reason
         if isinstance(format, str):
             format = make_format(format, **options)

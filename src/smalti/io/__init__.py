@@ -25,6 +25,7 @@ FORMATS: dict[str, str] = {
     ".nii": "smalti.io.medical:read_nifti",
     ".nii.gz": "smalti.io.medical:read_nifti",
     ".nrrd": "smalti.io.medical:read_nrrd",
+    ".dcm": "smalti.io.dicom:read_dicom",
 }
 """Suffix of a file name -> ``module:function`` that reads it: ``function(source, **options) -> Image``."""
 

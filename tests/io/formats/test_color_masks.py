@@ -278,10 +278,9 @@ def test_cwfid_has_masks_of_two_kinds(data_dir):
     folder = data_dir / "cwfid"
     with pytest.raises(InputError, match="masks=annotations"):
         Dataset.open(folder)
-    colored = Dataset.open(
-        folder, "color-masks", masks="annotations", classes={"weed": "#ff0000", "crop": "#00ff00"}
-    )
-    binary = Dataset.open(folder, "binary-masks", masks="masks", inverted=True, classes=["vegetation"])
+    colored = Dataset.open(folder, masks="annotations", classes={"weed": "#ff0000", "crop": "#00ff00"})
+    binary = Dataset.open(folder, masks="masks", inverted=True, classes=["vegetation"])
+    assert (colored.format, binary.format) == ("color-masks", "binary-masks")
     assert len(colored) == len(binary) == 6
     for one, other in zip(colored, binary, strict=True):
         counts = rgb_counts(one.truth_paths[0])
@@ -324,7 +323,7 @@ def test_magnetic_tile(data_dir):
 
 @pytest.mark.realdata
 def test_alpha_mattes(data_dir):
-    dataset = Dataset.open(data_dir / "alphamatting_lowres", "binary-masks", masks="gt_training_lowres")
+    dataset = Dataset.open(data_dir / "alphamatting_lowres", masks="gt_training_lowres")
     assert (len(dataset), dataset.splits) == (4, ("train",))
     for sample in dataset:
         with PillowImage.open(sample.truth_paths[0]) as picture:

@@ -435,8 +435,8 @@ def test_camvid(data_dir):
 
 @pytest.mark.realdata
 def test_dsb2018(data_dir):
-    dataset = Dataset.open(data_dir / "dsb2018", "instance-maps", images="images")
-    assert len(dataset) == 559
+    dataset = Dataset.open(data_dir / "dsb2018", images="images")
+    assert (dataset.format, len(dataset)) == ("instance-maps", 559)
     listed = {}
     for line in (data_dir / "dsb2018" / "index.csv").read_text().splitlines()[1:]:
         cells = line.split(",")
@@ -473,8 +473,8 @@ def test_oxford_pets(data_dir):
 @pytest.mark.realdata
 def test_trimaps_of_alphamatting(data_dir):
     options = {"masks": "trimap_training_lowres/Trimap1", "void": 128, "classes": {"foreground": 255}}
-    dataset = Dataset.open(data_dir / "alphamatting_lowres", "label-maps", **options)
-    assert len(dataset) == 4
+    dataset = Dataset.open(data_dir / "alphamatting_lowres", **options)
+    assert (dataset.format, len(dataset)) == ("label-maps", 4)
     for sample in dataset:
         with PillowImage.open(sample.truth_paths[0]) as picture:
             trimap = np.asarray(picture)

@@ -152,7 +152,7 @@ def test_pictures_are_refused_with_formats_that_hold_them(tmp_path):
 
 @pytest.mark.realdata
 def test_isbi2012_is_a_volume_of_slices(data_dir):
-    dataset = Dataset.open(data_dir / "isbi2012_em", "stacks", slices=True, spacing="50x4x4nm")
+    dataset = Dataset.open(data_dir / "isbi2012_em", slices=True, spacing="50x4x4nm")
     (sample,) = dataset
     truth = sample.truth
     wanted = []

@@ -29,8 +29,12 @@ Progress = Callable[[int, int], None]
 """Told after each sample: how many are done, and how many there are."""
 
 _CHUNK = 8
-_CERTAIN = ("duplicate-instance", "overlap", "tiny-segment")
-_SUSPECTED = ("shifted", "dilated", "eroded", "merged", "split")
+_MISFITS = ("shifted", "dilated", "eroded")
+_CONSEQUENCES = (
+    (("duplicate-instance", "overlap", "tiny-segment"), (*_MISFITS, "merged", "split")),
+    (("merged", "split"), _MISFITS),
+)
+
 
 
 class Checked(Protocol):
@@ -93,20 +97,19 @@ def check(
     )
 
 
-def _without_consequences(findings: list[Finding]) -> Iterator[Finding]:
-    """Leave out what is suspected of segments of which something certain is known: of a second outline of one object it
-    is no news that it does not fit."""
-    known = {
-        (name, finding.truth, k)
-        for finding in findings
-        if finding.code in _CERTAIN
-        for name in finding.samples
-        for k in finding.segments
-    }
-    for finding in findings:
-        places = {(name, finding.truth, k) for name in finding.samples for k in finding.segments}
-        if finding.code not in _SUSPECTED or not places & known:
-            yield finding
+def _without_consequences(findings: list[Finding]) -> list[Finding]:
+    """Leave out what is suspected of segments of which something surer is known: that the second outline of one object
+    or half an object does not fit is no news."""
+    for surer, suspected in _CONSEQUENCES:
+        known = {place for finding in findings if finding.code in surer for place in _places(finding)}
+        findings = [
+            finding for finding in findings if finding.code not in suspected or not _places(finding) & known
+        ]
+    return findings
+
+
+def _places(finding: Finding) -> set[tuple[str, int, int]]:
+    return {(name, finding.truth, k) for name in finding.samples for k in finding.segments}
 
 
 def polygons_of(dataset: Checked) -> Polygons | None:

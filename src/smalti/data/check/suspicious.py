@@ -191,7 +191,10 @@ class SuspiciousJudge:
             if len(usual) < 10:
                 continue
             faint = 0.42 if len(seams) < 20 else min(0.42, 0.75 * seams.median)
-            whole = pairs.together[index] >= max(0.9, usual.median - 0.035, pairs.apart[index] - 0.03)
+            faintest = pairs.seam[index] <= faint / 2
+            whole = pairs.together[index] >= max(
+                0.88 if faintest else 0.9, usual.median - (0.06 if faintest else 0.035), pairs.apart[index] - 0.05
+            )
             if pairs.contact[index] >= 0.8 and pairs.seam[index] <= faint and whole:
                 boxes = truth.boxes[[one - 1, other - 1]]
                 yield Finding.of(

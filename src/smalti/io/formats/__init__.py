@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ...errors import InputError
+from collections.abc import Mapping
+
+from ...errors import InputError, UnknownName
 from ...segmenter import load_class
 from .format import AnnotationFormat, Recognised
 from .tree import Tree
@@ -37,16 +39,26 @@ def make_format(name: str, **options: object) -> AnnotationFormat:
     return load_class("annotation format", name, ANNOTATION_FORMATS).make(options)
 
 
-def recognise(tree: Tree) -> tuple[str, Recognised]:
+def recognise(tree: Tree, options: Mapping[str, object] | None = None) -> tuple[str, Recognised]:
     """The format that takes ``tree`` for its own most surely, and why.
 
+    Only formats that know all ``options`` are asked, and with these, which may say what files are meant.
     Raises ``InputError`` where none does, and where two are as sure and more than half.
     """
+    options = options or {}
     found: dict[str, Recognised] = {}
+    refusals: list[InputError] = []
     for name in ANNOTATION_FORMATS:
-        recognised = make_format(name).recognise(tree)
+        try:
+            recognised = make_format(name, **options).recognise(tree)
+        except InputError as error:
+            refusals.append(error)
+            continue
         if recognised is not None:
             found[name] = recognised
+    if len(refusals) == len(ANNOTATION_FORMATS):
+        values = [refusal for refusal in refusals if not isinstance(refusal, UnknownName)]
+        raise (values or [InputError(f"no annotation format has the options {', '.join(options)}")])[0]
     if not found:
         what = f"{len(tree.paths)} files" if tree.paths else "no files"
         raise InputError(

@@ -281,7 +281,13 @@ class BinaryMasks(MaskFolder):
     )
 
     def recognise(self, tree: Tree) -> Recognised | None:
-        return self.recognise_as(tree, "binary")
+        found = self.recognise_as(tree, "binary")
+        if found is None and self != BinaryMasks.make(
+            {}
+        ):  # then a list of one class, and 0 and 1, may be meant so
+            found = self.recognise_as(tree, "binary", by_list=False)
+            return None if found is None else replace(found, certainty=found.certainty / 2)
+        return found
 
     def open(self, tree: Tree) -> Annotations:
         pairing = self.one_pairing(tree)

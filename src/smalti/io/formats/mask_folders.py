@@ -48,26 +48,22 @@ class MaskFolder(AnnotationFormat):
         description="Group of a sample: auto, none, folder, or a regular expression with a bracket, for its name.",
     )
 
-    def recognise_as(self, tree: Tree, kind: Kind) -> Recognised | None:
-        """Whether the masks of ``tree`` are of this kind."""
+    def recognise_as(self, tree: Tree, kind: Kind, *, by_list: bool = True) -> Recognised | None:
+        """Whether the masks of ``tree`` are of this kind, judged ``by_list`` of classes too."""
         if tree.focus is not None:
             return None
         listed = None
-        with suppress(
-            SmaltiError
-        ):  # a list that is wrong is no reason to take the masks for others; open says it
-            listed = class_list(tree, getattr(self, "classes", None))
+        with suppress(SmaltiError):  # with a list that is wrong the masks are what they are; open says it
+            listed = class_list(tree, getattr(self, "classes", None)) if by_list else None
         try:
             pairing = self.pairing(tree)
         except SmaltiError:
             return None
-        if not pairing.masks:
-            return None
         if not pairing.choices:
             found = look(tree, pairing.masks, listed)
-            return (
-                None if found is None or found.kind != kind else Recognised(_certainty(listed), found.reason)
-            )
+            if found is None or found.kind != kind:
+                return None
+            return Recognised(0.6 if listed is None else 0.7, found.reason)
         fitting = []
         for choice in filter(None, pairing.choices):
             found = look(tree, find_pairs(tree, self.images, choice).masks, listed)
@@ -158,10 +154,6 @@ def of_all(read_one: Callable[[Path], _Read], paths: Sequence[Path]) -> list[_Re
     """``read_one`` of each path, in threads, in order."""
     with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool:
         return list(pool.map(read_one, paths))
-
-
-def _certainty(listed: ClassList | None) -> float:
-    return 0.6 if listed is None else 0.7
 
 
 @dataclass(frozen=True)

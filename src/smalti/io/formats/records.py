@@ -120,10 +120,10 @@ def read_classes(
     taken = {entry.name for entry in known}
     new = [name for name in dict.fromkeys(names) if name and name not in taken]
     first = max((entry.id for entry in known), default=0) + 1
-    palette = segment_colors(first + len(new)).tolist()
+    palette = segment_colors(len(known) + len(new)).tolist()[len(known) :]
     added = (
-        Class(number, name, tuple((colors or {}).get(name, palette[number - 1])))
-        for number, name in enumerate(new, first)
+        Class(number, name, tuple((colors or {}).get(name, color)))
+        for number, (name, color) in enumerate(zip(new, palette, strict=True), first)
     )
     return ClassSet([*known, *added])
 

@@ -67,6 +67,8 @@ class Stacks(MaskFolder):
         return given
 
     def recognise(self, tree: Tree) -> Recognised | None:
+        if self.slices and tree.focus is None and self.pairing(tree).masks:
+            return Recognised(0.6, "each folder of slices is to be a volume")
         return self.recognise_as(tree, "volumes")
 
     def open(self, tree: Tree) -> Annotations:

@@ -3,8 +3,8 @@
 ``class x1 y1 x2 y2 ...`` as https://docs.ultralytics.com/datasets/segment/ has it; classes count from 0. An outline
 is one ring, and a pixel belongs to it if its centre lies inside by the even-odd rule. So a ring that runs to another
 one and back along the same line is both, and holes and pieces are written with such bridges, the way Ultralytics'
-converters join the pieces of COCO's polygons: nothing of them is lost. Written as a line for each piece, an object would
-come back as several, and holes would be filled.
+converters join the pieces of COCO's polygons: nothing of them is lost. Written as a line for each piece, an object
+would come back as several, and holes would be filled.
 """
 
 from __future__ import annotations
@@ -40,13 +40,14 @@ YAML = "data.yaml"
 DIGITS = 9
 """Significant digits of coordinates: an error below a thousandth of a pixel in images of a million pixels' width."""
 
+_KEYS = ("train", "val", "test")
 _FARTHEST = 2.0  # in widths and heights; what is further out was not divided by them
 _LABELS_LOOKED_AT = 8
 
 
 class _Outline(NamedTuple):
     number: int  # of the class in the file
-    points_xy: np.ndarray  # (P, 2) in parts of width and height
+    flat_xy: list[float]  # x0, y0, x1, y1, ... in parts of width and height
 
 
 class Yolo(AnnotationFormat):
@@ -98,8 +99,8 @@ class Yolo(AnnotationFormat):
             empty = (
                 self.missing_is_empty and pair is None and its_labels.rpartition("/")[0] in folders
             )  # as Ultralytics takes it
-            image_path, path = tree.file(image), tree.file(its_labels)
-            load = partial(_truths, path, image_path, names, class_ids, classes)
+            image_path, label_file = tree.root / image, tree.root / its_labels
+            load = partial(_truths, label_file, image_path, names, class_ids, classes)
             if pair is None:
                 pair = Pair(name, image, None, listed.split(image), None)
             samples.append(
@@ -108,7 +109,7 @@ class Yolo(AnnotationFormat):
                     partial(read, image_path),
                     load if empty or its_labels in present else None,
                     image_path,
-                    (path,) if its_labels in present else (),
+                    (label_file,) if its_labels in present else (),
                     pair.split,
                     pair.group,
                     **(pair.fields or {}),
@@ -158,15 +159,13 @@ class Yolo(AnnotationFormat):
 
         places = {split: f"images/{place}" for split, place in folders.items() if split}
         content: dict[str, Any] = {"path": "."}
-        content |= {key: places[key] for key in ("train", "val", "test") if key in places}
-        content |= {
-            key: next(iter(places.values()), "images") for key in ("train", "val") if key not in content
-        }
-        others = [place for split, place in places.items() if split not in content]
-        if "" in folders and places:
-            others.append(f"images/{folders['']}")
+        content |= {key: places[key] for key in _KEYS if key in places}
+        others = [place for split, place in places.items() if split not in _KEYS]
+        others += [f"images/{folders['']}"] if places and "" in folders else []
         if others:  # what YOLO has no key for is trained on
-            content["train"] = [content["train"], *others] if "train" in places else others
+            content["train"] = [*([places["train"]] if "train" in places else []), *others]
+        for key in ("train", "val"):  # both must be there
+            content.setdefault(key, next(iter(places.values()), "images"))
         content["names"] = dict(enumerate(classes.names))
         with replacing(folder / YAML) as part:
             text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
@@ -233,9 +232,10 @@ def _outline(words: list[str], names: dict[int, str]) -> _Outline:
         raise InputError("it has a box and no outline; this is a dataset for detection")
     if len(numbers) < 7 or len(numbers) % 2 == 0:
         raise InputError(f"wanted a class and at least 3 points x y, got {len(numbers)} numbers")
-    if not all(-_FARTHEST < value < _FARTHEST for value in numbers[1:]):
+    flat_xy = numbers[1:]
+    if not (min(flat_xy) > -_FARTHEST and max(flat_xy) < _FARTHEST and math.isfinite(sum(flat_xy))):
         raise InputError("coordinates are parts of width and height from 0 to 1; these are not")
-    return _Outline(number, np.array(numbers[1:]).reshape(-1, 2))
+    return _Outline(number, flat_xy)
 
 
 def _truths(
@@ -249,7 +249,9 @@ def _truths(
     scale = np.array([size[1], size[0]], np.float64)
     truth = Segmentation.from_runs(
         size,
-        Runs.concatenate([polygon_runs([outline.points_xy * scale], size) for outline in outlines]),
+        Runs.concatenate(
+            [polygon_runs([np.reshape(outline.flat_xy, (-1, 2)) * scale], size) for outline in outlines]
+        ),
         class_ids=[class_ids[outline.number] for outline in outlines],
         classes=classes,
         geometry=geometry,
