@@ -39,8 +39,7 @@ def sample_rng(seed: int, index: int, epoch: int = 0) -> np.random.Generator:
     for name, number in (("seed", seed), ("index", index), ("epoch", epoch)):
         if not 0 <= number < 2**64:
             raise InputError(f"{name} must be a whole number from 0 to 2**64 - 1, got {number}")
-    key = np.array([seed, epoch], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, 0, index], np.uint64)))
+    return np.random.Generator(np.random.Philox(key=int(seed) | int(epoch) << 64, counter=int(index) << 192))
 
 
 @dataclass(frozen=True)

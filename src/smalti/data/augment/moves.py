@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import mul
 
 import numpy as np
 
@@ -41,12 +42,12 @@ Rows = list[list[float]]  # a matrix as numbers of Python
 
 def along_axes(scales: Iterable[float], offsets: Iterable[float]) -> np.ndarray:
     """Matrix of ``scale * p + offset`` along each axis."""
-    pairs = list(zip(scales, offsets, strict=True))
-    ndim = len(pairs)
-    rows = [[0.0] * ndim + [offset] for _, offset in pairs]
-    for axis, (scale, _) in enumerate(pairs):
-        rows[axis][axis] = scale
-    return np.array([*rows, [0.0] * ndim + [1.0]], np.float64)
+    scales, offsets = list(scales), list(offsets)
+    matrix = np.zeros((len(scales) + 1,) * 2)
+    for axis, (scale, offset) in enumerate(zip(scales, offsets, strict=True)):
+        matrix[axis, axis], matrix[axis, -1] = scale, offset
+    matrix[-1, -1] = 1
+    return matrix
 
 
 def translation(offsets: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -54,11 +55,11 @@ def translation(offsets: Sequence[float] | np.ndarray) -> np.ndarray:
     return along_axes([1.0] * len(offsets), offsets)
 
 
-def about(center: Sequence[float], linear: np.ndarray) -> np.ndarray:
+def about(center: Sequence[float], linear: np.ndarray | Rows) -> np.ndarray:
     """Matrix that does ``linear`` (ndim, ndim) and leaves ``center`` (ndim,) where it is."""
     rows = [
-        [*row, middle - sum(a * b for a, b in zip(row, center, strict=True))]
-        for row, middle in zip(linear.tolist(), center, strict=True)
+        [*row, middle - sum(map(mul, row, center))]
+        for row, middle in zip(linear if isinstance(linear, list) else linear.tolist(), center, strict=True)
     ]
     return np.array([*rows, [0.0] * len(center) + [1.0]])
 
@@ -97,17 +98,13 @@ def simplified(stages: Sequence[Stage], ndim: int) -> list[Stage]:
     return simple
 
 
-def shifted(rows: Rows, starts: Sequence[float]) -> Rows:
-    """The matrix to positions counted from ``starts`` (ndim,)."""
-    if not any(starts):
-        return rows
-    *body, last = rows
+def shifted(rows: Rows, top: float, left: float) -> Rows:
+    """The matrix of a picture to positions counted from ``top`` and ``left``."""
+    (a, b, c), (d, e, f), (g, h, i) = rows
     return [
-        *(
-            [value - start * w for value, w in zip(row, last, strict=True)]
-            for row, start in zip(body, starts, strict=True)
-        ),
-        last,
+        [a - top * g, b - top * h, c - top * i],
+        [d - left * g, e - left * h, f - left * i],
+        [g, h, i],
     ]
 
 
@@ -137,10 +134,14 @@ def reach(rows: Rows, shape: Sequence[int]) -> tuple[list[float], list[float]]:
     if is_affine(rows):
         low, high = [], []
         for row in rows[:-1]:
-            spread = [value * (length - 1) / rows[-1][-1] for value, length in zip(row, shape, strict=False)]
-            start = row[-1] / rows[-1][-1]
-            low.append(start + sum(value for value in spread if value < 0))
-            high.append(start + sum(value for value in spread if value > 0))
+            least = most = row[-1]
+            for value, length in zip(row, shape, strict=False):
+                if value < 0:
+                    least += value * (length - 1)
+                else:
+                    most += value * (length - 1)
+            low.append(least / rows[-1][-1])
+            high.append(most / rows[-1][-1])
         return low, high
     corners = [[(length - 1) * (bits >> k & 1) for k, length in enumerate(shape)] for bits in range(2**ndim)]
     weights = [

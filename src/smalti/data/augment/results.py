@@ -77,17 +77,18 @@ class Augmented:
         )
         planes = np.empty((channels, *self.untoned.shape[:-1]), np.float32)
         if self.untoned.dtype != np.uint8:
-            for found, plane, middle, spread in zip(
-                planes, np.moveaxis(self.untoned, -1, 0), means, stds, strict=True
-            ):
+            given = np.moveaxis(self.untoned, -1, 0)
+            for found, plane, middle, spread in zip(planes, given, means, stds, strict=True):
                 np.subtract(plane, middle, out=found, casting="unsafe")
                 found /= spread
             return planes
-        table = _EVERY_BYTE[:, np.newaxis] if self.table is None else self.table.astype(np.float32)
+        curves = [_EVERY_BYTE] if self.table is None else self.table.T.astype(np.float32)
+        tables: dict[tuple[int, float, float], np.ndarray] = {}
         for channel, plane in enumerate(_byte_planes(self.untoned)):
-            curve = table[:, min(channel, table.shape[1] - 1)]
-            found = planes[channel].reshape(plane.shape)
-            cv2.LUT(plane, np.ascontiguousarray((curve - means[channel]) / stds[channel]), dst=found)
+            key = (min(channel, len(curves) - 1), means[channel], stds[channel])
+            if key not in tables:
+                tables[key] = (curves[key[0]] - key[1]) / key[2]
+            cv2.LUT(plane, tables[key], dst=planes[channel].reshape(plane.shape))
         return planes
 
 
@@ -109,6 +110,8 @@ def draft_of_arrays(
     settings: dict[str, Any],
 ) -> Draft:
     """A draft of plain arrays. Raises ``InputError`` where they do not fit together."""
+    # plain arrays of those mapped into memory, whose every slice costs a microsecond more
+    pixels, labels = np.asarray(pixels), None if labels is None else np.asarray(labels)
     if pixels.ndim not in (3, 4) or pixels.dtype.kind not in "buif" or 0 in pixels.shape:
         raise InputError(
             f"pixels must be numbers (H, W, C) or (D, H, W, C), got {pixels.dtype} of shape {pixels.shape}"
@@ -173,14 +176,20 @@ def finish_arrays(draft: Draft, min_visible: float, void: int | None, given: Arr
         maps.append((labels, truth.weight))
     most = max(range(len(maps)), key=lambda index: maps[index][1]) if maps else 0
     return Augmented(
-        draft.pixels if table is not None or draft.pixels is not given[0] else np.array(draft.pixels),
+        draft.pixels if table is not None else _own(draft.pixels, given[0]),
         table,
-        None if not maps else np.array(maps[most][0]) if maps[most][0] is given[1] else maps[most][0],
+        _own(maps[most][0], given[1]) if maps else None,
         class_ids,
         kept,
         void,
         tuple(maps) if len(maps) > 1 else (),
     )
+
+
+def _own(array: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+    """The array, or a copy where its memory is still that of the one given."""
+    same = given is not None and array.ctypes.data == given.ctypes.data
+    return np.array(array) if same else array
 
 
 def _dropped(draft: Draft, min_visible: float) -> np.ndarray:

@@ -43,21 +43,21 @@ def shrunk(array: np.ndarray, rows: Rows) -> tuple[np.ndarray, Rows]:
     """
     if not is_affine(rows):
         return array, rows
-    blocks = [
-        min(length, max(1, int(math.hypot(*row[:2]) / rows[2][2] + 1e-9)))
-        for row, length in zip(rows[:2], array.shape[:2], strict=True)
-    ]
-    if blocks == [1, 1]:
+    (a, b, _), (d, e, _), (_, _, i) = rows
+    steps = math.hypot(a, b) / i, math.hypot(d, e) / i
+    if steps[0] < 2 - 1e-9 and steps[1] < 2 - 1e-9:
         return array, rows
+    blocks = [
+        min(length, max(1, int(step + 1e-9))) for length, step in zip(array.shape[:2], steps, strict=True)
+    ]
     missing = [-length % block for length, block in zip(array.shape[:2], blocks, strict=True)]
     if any(missing):
         array = with_edge(array, 0, missing[0], 0, missing[1])
     size = [length // block for length, block in zip(array.shape[:2], blocks, strict=True)]
-    middles = [(block - 1) / 2 for block in blocks]
-    scaled = [
-        [value / block for value in row] for row, block in zip(shifted(rows, middles), blocks, strict=False)
-    ]
-    return resized(array, size, cv2.INTER_AREA), [*scaled, rows[2]]
+    down, right = ((block - 1) / 2 for block in blocks)
+    first, second, last = shifted(rows, down, right)
+    scaled = [[value / blocks[0] for value in first], [value / blocks[1] for value in second], last]
+    return resized(array, size, cv2.INTER_AREA), scaled
 
 
 def resized(array: np.ndarray, size_hw: Sequence[int], interpolation: int) -> np.ndarray:
@@ -180,12 +180,12 @@ def cut_to_reach(
     array: np.ndarray, rows: Rows, low: Sequence[float], high: Sequence[float]
 ) -> tuple[np.ndarray, Rows] | None:
     """The part of a picture that positions ``low`` to ``high`` need, and its matrix; None where there is none."""
-    starts, parts = [], []
-    for a, b, length in zip(low, high, array.shape, strict=False):
-        start = max(0, math.floor(max(a, -1.0)) - 2)
-        stop = min(length, math.ceil(min(b, length)) + 3)
-        if start >= stop:
-            return None
-        starts.append(start)
-        parts.append(slice(start, stop))
-    return array[tuple(parts)], shifted(rows, starts)
+    height, width = array.shape[:2]
+    top, left = (max(0, math.floor(max(at, -1.0)) - 2) for at in low)
+    bottom, right = (
+        min(height, math.ceil(min(high[0], height)) + 3),
+        min(width, math.ceil(min(high[1], width)) + 3),
+    )
+    if top >= bottom or left >= right:
+        return None
+    return array[top:bottom, left:right], shifted(rows, top, left)

@@ -21,7 +21,7 @@ from .augmentation import (
     between_ratios,
 )
 from .draft import Draft
-from .moves import Bend, about, along_axes, translation
+from .moves import Bend, Rows, about, along_axes, translation
 
 Axis = Literal["z", "y", "x"]
 
@@ -40,9 +40,10 @@ def _axis(name: Axis, ndim: int) -> int | None:
     return index if index >= 0 else None
 
 
-def _move_about_middle(draft: Draft, linear: np.ndarray) -> None:
+def _move_about_middle(draft: Draft, linear: np.ndarray | Rows) -> None:
     """Move by a linear map of places in units of the spacing; coarse axes stay."""
     if draft.spacing is not None:
+        linear = np.array(linear)
         coarse = ~draft.turning
         linear[coarse] = 0
         linear[:, coarse] = 0
@@ -107,10 +108,11 @@ class Rotate(Spatial):
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         angle = math.radians(between(self.degrees, rng))
-        linear = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+        flat = [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]
+        linear: np.ndarray | Rows = flat
         if draft.ndim == 3:
             turns = draft.turning
-            flat, linear = linear, np.eye(3)
+            linear = np.eye(3)
             if turns[1] and turns[2]:
                 linear[1:, 1:] = flat
             for other in (2, 1):
@@ -134,9 +136,13 @@ class Scale(Spatial):
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         factor, stretch = between_ratios(self.factor, rng), between_ratios(self.stretch, rng)
-        factors = np.full(draft.ndim, factor)
-        factors[-2:] *= (math.sqrt(stretch), 1 / math.sqrt(stretch))
-        _move_about_middle(draft, np.diag(1 / factors))
+        y, x = 1 / (factor * math.sqrt(stretch)), math.sqrt(stretch) / factor
+        rows = (
+            [[y, 0.0], [0.0, x]]
+            if draft.ndim == 2
+            else [[1 / factor, 0.0, 0.0], [0.0, y, 0.0], [0.0, 0.0, x]]
+        )
+        _move_about_middle(draft, rows)
 
 
 class Shift(Spatial):

@@ -177,7 +177,7 @@ class Warp:
         if not nearest:
             array, rows = shrunk(array, rows)
         if wider:
-            array, rows = with_edge(array, 1, 1, 1, 1), shifted(rows, [-1, -1])
+            array, rows = with_edge(array, 1, 1, 1, 1), shifted(rows, -1, -1)
         return sample_by_matrix(array, rows, self.out_shape, fill, nearest, self.mirror)
 
     def _sampled_volume(self, array: np.ndarray, fill: float, nearest: bool) -> np.ndarray:

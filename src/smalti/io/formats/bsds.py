@@ -17,6 +17,7 @@ from pydantic import Field
 
 from ...classes import Class, ClassSet
 from ...errors import ReadError
+from ...provenance import Provenance
 from ...sample import Sample
 from ...segmentation import Segmentation
 from .. import read
@@ -28,6 +29,12 @@ from .tree import Tree
 MAX_BYTES = 200_000_000
 REGION = ClassSet([Class(1, "region", (86, 180, 233))])
 CRACK = ClassSet([Class(1, "crack", (213, 94, 0))])
+
+BSDS500 = Provenance(
+    source="Berkeley Segmentation Dataset and Benchmark (BSDS500)",
+    licence="non-commercial research and educational purposes only",
+)
+CRACKFOREST = Provenance(source="CrackForest", licence="non-commercial research purposes only")
 
 _MAGIC = b"MATLAB 5.0 MAT-file"
 
@@ -75,6 +82,7 @@ class Bsds(AnnotationFormat):
                     tree.file(image),
                     (tree.file(path),),
                     split,
+                    provenance=CRACKFOREST if cracks else BSDS500,
                 )
             )
         if not samples and not problems:

@@ -83,7 +83,8 @@ class Cityscapes(MaskFolder):
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
         official = {label.name for label in CITYSCAPES if not label.void}
-        if self.classes is not None or all(entry.name in official for entry in classes):
+        known = len(classes) > 0 and all(entry.name in official for entry in classes)
+        if self.classes is not None or known:
             listed = self._listed(Tree(folder))
         else:
             listed = own_list(classes, None, None)
@@ -94,7 +95,7 @@ class Cityscapes(MaskFolder):
                 f"{highest}; write instance-maps or coco-panoptic"
             )
         encoding = Encoding.of(listed, classes)
-        if {entry.name for entry in classes} - official:
+        if not known:
             write_class_list(folder, listed.entries)
         return self.write_folder(
             folder,

@@ -1,8 +1,8 @@
 """Which files of a folder hold the ImageJ regions of which image, and what is in them.
 
 The regions of ``cells.tif`` are in ``cells.zip``, ``cells.roi``, ``cells_rois.zip``, ``RoiSet_cells.zip`` or in a
-folder called so, beside the image or one folder below or elsewhere, if only one image is called so; those in ``RoiSet.zip``
-belong to the one image beside it.
+folder called so, beside the image or one folder below or elsewhere, if only one image is called so; those in
+``RoiSet.zip`` belong to the one image beside it.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from .. import read
 from .class_lists import class_list
 from .format import AnnotationFormat, Annotations, Recognised
 from .images import PICTURES, place_image
-from .mask_classes import ClassList
 from .mask_kinds import Kind, look
 from .pairing import Pair, Pairing, find_pairs
 from .records import about

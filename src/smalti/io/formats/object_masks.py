@@ -116,7 +116,7 @@ class ObjectMasks(MaskFolder):
         names = [each.class_name(path) for each in found for path in each.masks]
         if listed is not None:
             classes = complete(listed, None, None).classes
-            if not len(classes):
+            if not len(classes) and names:
                 raise InputError(f"{listed.origin} has no class; give classes=[name]")
             return classes, len(classes) > 1
         if any(each.told for each in found) or not names or "" in names:
