@@ -103,9 +103,3 @@ def test_crackforest(data_dir):
     assert found.classes.names == ("crack",)
     shares = [sample.truth.coverage for sample in found]
     assert 0 < np.mean(shares) < 0.05
-
-
-def test_the_licence_is_known(folder):
-    from smalti.data.licences import review_licences
-
-    assert review_licences(Dataset.open(folder)).images == {"yes": 0, "ask": 0, "no": 3}

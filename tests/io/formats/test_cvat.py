@@ -504,6 +504,7 @@ def test_all_that_is_written_comes_back(tmp_path):
 def test_frames_of_one_group_are_written_as_tracks(tmp_path):
     written = check_both_ways(tmp_path, frames())
     assert written.count("<track ") == 4 + 1  # and void
+    assert 'label="cell" source="manual" group_id="4"' in written
     assert "<image " not in written
     assert written.count('outside="1"') == 2  # a segment after its first frame, and void
 

@@ -17,7 +17,6 @@ from pydantic import Field
 
 from ...classes import Class, ClassSet
 from ...errors import ReadError
-from ...provenance import Provenance
 from ...sample import Sample
 from ...segmentation import Segmentation
 from .. import read
@@ -29,12 +28,6 @@ from .tree import Tree
 MAX_BYTES = 200_000_000
 REGION = ClassSet([Class(1, "region", (86, 180, 233))])
 CRACK = ClassSet([Class(1, "crack", (213, 94, 0))])
-
-BSDS500 = Provenance(
-    source="Berkeley Segmentation Dataset and Benchmark (BSDS500)",
-    licence="non-commercial research and educational purposes only",
-)
-CRACKFOREST = Provenance(source="CrackForest", licence="non-commercial research purposes only")
 
 _MAGIC = b"MATLAB 5.0 MAT-file"
 
@@ -82,7 +75,6 @@ class Bsds(AnnotationFormat):
                     tree.file(image),
                     (tree.file(path),),
                     split,
-                    provenance=CRACKFOREST if cracks else BSDS500,
                 )
             )
         if not samples and not problems:

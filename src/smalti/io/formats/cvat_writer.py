@@ -74,6 +74,9 @@ class Writer:
             as_polygon = all(_fits_polygon(outlines[frame][index]) for frame, index in places)
             label = names.pop()
             track = ElementTree.Element("track", id=str(track_id), label=xml_text(label), source="manual")
+            group_ids = {records[frame][index].get("group_id") for frame, index in places}
+            if len(group_ids) == 1 and type(group_id := group_ids.pop()) is int:
+                track.set("group_id", str(group_id))  # where CVAT itself has it
             told = _said_throughout(
                 [(records[frame][index], truths[frame].scores[index]) for frame, index in places]
             )
