@@ -30,6 +30,9 @@ from .source import MAX_PIXELS, Source, opened
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """SOP classes of Segmentation Storage and Label Map Segmentation Storage."""
 
+MAX_FRAMES = 200_000
+"""Most frames of a file that is read."""
+
 _EXTRA = "medical"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # left, posterior to right, anterior
@@ -113,6 +116,8 @@ def read_dicom(
         header = read_header(source)
         if header is None:
             raise ReadError(f"{source} is no DICOM file; check what it is")
+        if header.sop_class in SEGMENTATIONS:
+            raise ReadError(f"{source} is a segmentation, not an image; open it as a dataset (dicom-seg)")
         series = arrange([header])
         if len(header.frames) == 1:
             series = Series(series.frames, series.shape[-2:], _flat(series.geometry), header)
@@ -162,8 +167,9 @@ def arrange(headers: Sequence[Header]) -> Series:
     frames = [frame for header in headers for frame in header.frames]
     first = headers[0]
     where = str(first.path if len(headers) == 1 else first.path.parent)
-    if any(header.tiled for header in headers):
-        raise ReadError(f"{where} is a whole slide in tiles, which is not read here; convert it to OME-TIFF")
+    tiled = next((header.path for header in headers if header.tiled), None)
+    if tiled is not None:
+        raise ReadError(f"{tiled} is a whole slide in tiles, which is not read here; convert it to OME-TIFF")
     if not frames:
         raise ReadError(f"{where} has no pixels; it is another kind of DICOM object")
     for frame in frames[1:]:
@@ -213,6 +219,8 @@ def _frames(content: Any, path: Path) -> Iterator[Frame]:
     uid = str(content.get("SOPInstanceUID") or "")
     number = int(content.get("InstanceNumber") or 0)
     count = int(content.get("NumberOfFrames") or 1)
+    if not 1 <= count <= MAX_FRAMES:
+        raise ReadError(f"{path} says it has {count} frames, wanted 1 to {MAX_FRAMES}; it is refused")
     shared = _first(content.get("SharedFunctionalGroupsSequence"))
     single = list(content.get("PerFrameFunctionalGroupsSequence") or ())
     if single and len(single) != count:

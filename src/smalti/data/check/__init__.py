@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .checking import check
 from .finding import KINDS, Finding
+from .page import write_report
 from .report import CheckReport
 
-__all__ = ["KINDS", "CheckReport", "Finding", "check"]
+__all__ = ["KINDS", "CheckReport", "Finding", "check", "write_report"]

@@ -40,7 +40,8 @@ _FINE = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])
 class Fits:
     """How outlines lie on the edges of the image: of all of them (first entry, segment 0) and of single segments (K,).
 
-    ``arcs`` is how much outline there was to tell by, and ``fit`` how well it lies on edges where it is, 0..1.
+    ``arcs`` is how much outline there was to tell by, ``fit`` how well it lies on edges where it is, 0..1, and ``home`` the
+    share of it that has an edge there not much weaker than the strongest nearby.
     ``offset_px`` is how far outside the outline the edges are, below 0 inside; ``offset_fit`` how well an outline would fit
     there and ``agree`` the share of the outline that says so. ``shift_yx`` (K, 2) and ``shift_fit`` are the same for moving
     aside, ``back_fit`` for moving as far the other way: outlines that are too large find edges both ways.
@@ -49,6 +50,7 @@ class Fits:
     segment: np.ndarray
     arcs: np.ndarray
     fit: np.ndarray
+    home: np.ndarray
     offset_px: np.ndarray
     offset_gain: np.ndarray
     offset_fit: np.ndarray
@@ -129,10 +131,10 @@ def _fits(arcs: Arcs, slopes: np.ndarray, smooth: np.ndarray) -> Fits:
     peak = offsets.argmax(axis=1)
     offset = peak + _beyond(offsets, peak) - REACH_PX
     own = slopes.argmax(axis=1) - REACH_PX
-    agree = [
-        np.mean(np.abs(own[(arcs.segment == k) | (k == 0)] - at) <= 1.5)
-        for k, at in zip(segment, offset, strict=True)
-    ]
+    at_home = slopes[:, REACH_PX - 1 : REACH_PX + 2].max(axis=1) >= 0.5 * slopes.max(axis=1)
+    members = [(arcs.segment == k) | (k == 0) for k in segment]
+    agree = [np.mean(np.abs(own[each] - at) <= 1.5) for each, at in zip(members, offset, strict=True)]
+    home = [np.mean(at_home[each]) for each in members]
     offset_fit = offsets.max(axis=1)
     here = offsets[:, REACH_PX - 1 : REACH_PX + 2].max(axis=1)
 
@@ -147,6 +149,7 @@ def _fits(arcs: Arcs, slopes: np.ndarray, smooth: np.ndarray) -> Fits:
         segment,
         counts,
         shifts[:, middle],
+        np.array(home),
         offset,
         offset_fit / np.maximum(here, 1e-6),
         offset_fit,

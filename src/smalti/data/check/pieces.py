@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ CRUMB_PX = 6
 ISLAND_SHARE = 0.1
 """An island has at most this share of the pixels of the segment around it."""
 USUAL_SHARE = 0.25
-"""What more than this share of the segments of a class have is how that class looks."""
+"""What more than this share of the segments of a class, or of all annotations, have is how they are drawn."""
 SMALLEST_KEPT = 8
 """Small segments of one image that are remembered."""
 
@@ -222,6 +222,7 @@ class PieceJudge:
         self._classes = classes
         self._areas: dict[int, Usual] = defaultdict(Usual)
         self._segments: dict[int, int] = defaultdict(int)
+        self._annotations = 0
         self._having: dict[tuple[str, int], int] = defaultdict(int)
         self._found: list[tuple[str, Named, int, Spots, np.ndarray]] = []
         self._small: list[tuple[Named, int, Spots]] = []
@@ -229,6 +230,7 @@ class PieceJudge:
     def add(self, sample: Examined) -> None:
         """Take the pieces of one sample."""
         for truth in sample.truths:
+            self._annotations += 1
             for class_id in np.unique(truth.class_ids).tolist():
                 of_class = truth.class_ids == class_id
                 self._segments[class_id] += int(of_class.sum())
@@ -244,30 +246,41 @@ class PieceJudge:
 
     def findings(self) -> Iterator[Finding]:
         """What stands out."""
-        usual: dict[tuple[str, int], int] = {}
+        found = Counter(code for code, *_ in self._found)
+        told: set[str] = set()
         for code, sample, number, spots, classes in self._found:
             rare = np.array([self._rare(code, each) for each in classes.tolist()], bool)
-            for class_id in np.unique(classes[~rare]).tolist():
-                usual[code, class_id] = usual.get((code, class_id), 0) + 1
-            if rare.any():
+            if found[code] > max(2, USUAL_SHARE * self._annotations) or not rare.all():
+                told.add(code)
+            if found[code] <= max(2, USUAL_SHARE * self._annotations) and rare.any():
                 yield _spots_finding(code, sample, number, spots, np.flatnonzero(rare))
-        for (code, class_id), count in usual.items():
-            what = "scattered crumbs" if code == "stray-pixels" else "unlabelled islands"
-            share = self._having[code, class_id] / self._segments[class_id]
-            yield Finding.of(
-                code,
-                f"{share:.0%} of the segments of {self._classes.of(class_id).name} have {what}, in {count} annotations: they seem to be "
-                "how this class looks, or how all of it was drawn, and are not listed one by one.",
-                severity="info",
-                measured={"class": self._classes.of(class_id).name, "share": share, "annotations": count},
-                certainty=0.5,
-            )
+        for code in sorted(told):
+            yield self._usual(code, found[code])
         for sample, number, spots in self._small:
             yield from self._tiny(sample, number, spots)
 
     def _rare(self, code: str, class_id: int) -> bool:
         having = self._having[code, class_id]
-        return having <= 2 or having <= USUAL_SHARE * self._segments[class_id]
+        return having <= max(2, USUAL_SHARE * self._segments[class_id])
+
+    def _usual(self, code: str, annotations: int) -> Finding:
+        """One note for what is no exception in this set."""
+        what = "scattered crumbs" if code == "stray-pixels" else "unlabelled islands"
+        shares = {
+            self._classes.of(class_id).name: having / self._segments[class_id]
+            for (each, class_id), having in self._having.items()
+            if each == code
+        }
+        most = sorted(shares, key=lambda name: -shares[name])[:3]
+        listed = ", ".join(f"{name} ({shares[name]:.0%})" for name in most)
+        return Finding.of(
+            code,
+            f"{annotations} of {self._annotations} annotations have {what}, most often in segments of {listed}. So many are "
+            "how the set is drawn rather than slips, and they are not listed one by one.",
+            severity="info",
+            measured={"annotations": annotations, "of": self._annotations},
+            certainty=0.5,
+        )
 
     def _tiny(self, sample: Named, number: int, spots: Spots) -> Iterator[Finding]:
         scores = np.zeros(len(spots))

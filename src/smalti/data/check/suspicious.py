@@ -33,6 +33,8 @@ OFFSET_PX, OFFSET_GAIN = 1.7, 1.1
 """Least distance from outline to edge, beyond the usual one, of a whole image, and how much better it must fit there ..."""
 OFFSET_OF_ONE_PX, OFFSET_GAIN_OF_ONE = 2.5, 1.3
 """... and of one segment."""
+HOME = 0.6
+"""Most of a segment's outline that may lie on edges of its own: dim objects beside bright ones do."""
 AGREE = 0.58
 """Share of an outline that must find its edge at that distance."""
 FIT = 0.8
@@ -95,8 +97,10 @@ class SuspiciousJudge:
         grown = inside & (np.abs(beyond) >= np.where(single, OFFSET_OF_ONE_PX, OFFSET_PX))
         grown &= (fits.offset_gain >= np.where(single, OFFSET_GAIN_OF_ONE, OFFSET_GAIN)) & (fits.agree >= AGREE)
         fitting = FIT * self._fits.median
+        # stuff is many things at once, and its outline may follow what is no edge
+        judged = ~single | np.isin(fits.segment, truth.outlines.things if truth.outlines else ())
         for found, fit in ((aside, fits.shift_fit), (grown, fits.offset_fit)):
-            found &= (fit >= fitting) | ~single
+            found &= judged & (((fit >= fitting) & (fits.home <= HOME)) | ~single)
             found[0] &= fits.arcs[0] >= MIN_ARCS
         # outlines too large find edges aside as well, and those aside find some further in: what fits better is meant
         aside &= ~grown | (fits.shift_fit > fits.offset_fit)

@@ -100,6 +100,7 @@ class Cityscapes(MaskFolder):
         return self.write_folder(
             folder,
             samples,
+            classes,
             partial(_put, encoding, self.annotations_of),
             images="leftImg8bit/{place}_leftImg8bit",
             masks=self.annotations_of + "/{place}",

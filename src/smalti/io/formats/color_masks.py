@@ -86,20 +86,20 @@ class ColorMasks(MaskFolder):
         encoding = Encoding.of(table, classes)
         palette = np.array([entry.color for entry in table.entries], np.uint8)
         write_class_list(folder, listed.entries)
-        return self.write_folder(folder, samples, partial(_put_colors, encoding, palette))
+        return self.write_folder(folder, samples, classes, partial(_put_colors, encoding, palette))
 
     def _listed(self, tree: Tree, masks: Sequence[str]) -> ClassList:
         listed = class_list(tree, self.classes)
         if listed is None:
             listed = self._found(tree, masks)
-        elif not listed.colored:
-            missing = next((entry.name for entry in listed.entries if entry.color is None), "classes")
+        missing = [entry.name for entry in listed.entries if entry.color is None and entry.kind == "class"]
+        if missing:
             raise InputError(
-                f"{listed.origin} has no colour for {missing!r}; give classes={{name: '#rrggbb'}}"
+                f"{listed.origin} has no colour for {missing[0]!r}; give classes={{name: '#rrggbb'}}"
             )
         meant = dict.fromkeys(_as_colors(self.background), "background")
         meant |= dict.fromkeys(_as_colors(self.void), "void")
-        entries = [entry for entry in listed.entries if entry.color not in meant]
+        entries = [entry for entry in listed.entries if entry.color is not None and entry.color not in meant]
         if self.background is None and _BLACK not in {entry.color for entry in entries}:
             meant.setdefault(_BLACK, "background")
         numbers: Iterator[int | None] = repeat(None)
@@ -297,7 +297,7 @@ class BinaryMasks(MaskFolder):
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
         chosen = classes[0] if len(classes) == 1 else self._classes(Tree(folder))[0]
         write_class_list(folder, [Entry(chosen.name, 255, chosen.color, chosen.thing)])
-        return self.write_folder(folder, samples, self._put)
+        return self.write_folder(folder, samples, classes, self._put)
 
     def _classes(self, tree: Tree) -> ClassSet:
         listed = class_list(tree, self.classes)

@@ -76,7 +76,7 @@ class LabelMaps(MaskFolder):
             listed = complete(listed, self.void, self.background)
         encoding = Encoding.of(listed, classes)
         write_class_list(folder, listed.entries)
-        return self.write_folder(folder, samples, partial(_put_classes, encoding))
+        return self.write_folder(folder, samples, classes, partial(_put_classes, encoding))
 
     def numbering(self, tree: Tree, masks: Sequence[str]) -> Numbering:
         """What the numbers of the masks mean. Reads all of them if there is no list of classes."""
@@ -185,4 +185,4 @@ class InstanceMaps(MaskFolder):
         encoding = Encoding.of(listed, classes)
         write_class_list(folder, listed.entries)
         put = partial(put_objects, encoding, self.divisor)
-        return self.write_folder(folder, samples, put, masks="instances/{place}")
+        return self.write_folder(folder, samples, classes, put, masks="instances/{place}")

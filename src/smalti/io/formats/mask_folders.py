@@ -110,6 +110,7 @@ class MaskFolder(AnnotationFormat):
         self,
         folder: Path,
         samples: Iterable[Sample],
+        classes: ClassSet,
         put: Callable[[Path, Segmentation], Path],
         images: str = "images/{place}",
         masks: str = "masks/{place}",
@@ -133,6 +134,10 @@ class MaskFolder(AnnotationFormat):
                 )
                 raise InputError(
                     f"{sample.name} is a {kind} of {truth.shape}, not for {self.title}; write {others} or smalti"
+                )
+            if truth is not None and truth.classes != classes:
+                raise InputError(
+                    f"sample {sample.name!r} has other classes than its dataset: {truth.classes}"
                 )
             place = _place(sample, taken)
             where = {"place": place, "name": place.rpartition("/")[2]}

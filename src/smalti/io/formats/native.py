@@ -6,8 +6,9 @@ each annotation with the table of runs (``smalti.Runs``) and its columns. Nothin
 
 from __future__ import annotations
 
+import io
 import json
-import zipfile
+import math
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from ...runs import Runs
 from ...sample import Sample
 from ...segmentation import Segmentation
 from .. import IMAGE_SUFFIXES, read
+from ..archives import Archive
 from ..writing import replacing
 from .documents import read_json
 from .format import AnnotationFormat, Annotations, Problem, Recognised
@@ -35,6 +37,7 @@ MAX_BYTES = 2_000_000_000
 """Most bytes of one annotation once it is inflated."""
 
 _ATTRIBUTE = "attribute_"
+_DEFLATE_RATIO = 1100  # what deflate can do at most: columns of one value are honest
 
 
 class Native(AnnotationFormat):
@@ -196,24 +199,16 @@ def _read_truths(paths: tuple[Path, ...], classes: ClassSet) -> tuple[Segmentati
 def _columns(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an ``.npz``, none larger than its file says and all together at most ``MAX_BYTES``."""
     columns = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if sum(member.file_size for member in members) > MAX_BYTES:
-                raise ReadError(f"{path} would take more than {MAX_BYTES} bytes; it is refused")
-            for member in members:
-                with archive.open(member) as file:
-                    np.lib.format.read_magic(file)
-                    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                    if int(np.prod(shape, dtype=object)) * dtype.itemsize > member.file_size:
-                        raise ReadError(f"{path}: {member.filename} promises {shape} and holds less")
-                with archive.open(member) as file:
-                    name = member.filename.removesuffix(".npy")
-                    columns[name] = np.lib.format.read_array(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise ReadError(f"no file {path}; it was there when the dataset was opened") from None
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{path} is damaged: {error}") from error
+    with Archive(path, max_bytes=MAX_BYTES, max_ratio=_DEFLATE_RATIO) as archive:
+        for member in archive.members:
+            content = io.BytesIO(archive.read(member))
+            try:
+                np.lib.format.read_magic(content)
+                shape, _, dtype = np.lib.format.read_array_header_1_0(content)
+                if math.prod(shape) * dtype.itemsize > member.size:
+                    raise ReadError(f"{path}: {member.name} promises {shape} and holds less")
+                content.seek(0)
+                columns[member.name.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
+            except (ValueError, EOFError) as error:
+                raise ReadError(f"{path}, member {member.name} is damaged: {error}") from error
     return columns

@@ -107,7 +107,7 @@ class ObjectMasks(MaskFolder):
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
         write_class_list(folder, own_list(classes, None, None).entries)
         return self.write_folder(
-            folder, samples, _put, images="{place}/images/{name}", masks="{place}/masks/" + LIST
+            folder, samples, classes, _put, images="{place}/images/{name}", masks="{place}/masks/" + LIST
         )
 
     def _classes(self, tree: Tree, found: Sequence[_Found]) -> tuple[ClassSet, bool]:

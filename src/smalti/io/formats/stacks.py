@@ -88,7 +88,7 @@ class Stacks(MaskFolder):
         encoding = Encoding.of(listed, classes)
         write_class_list(folder, listed.entries)
         put = partial(put_objects, encoding, None)
-        return self.write_folder(folder, samples, put, masks="instances/{place}", ndim=3)
+        return self.write_folder(folder, samples, classes, put, masks="instances/{place}", ndim=3)
 
     def _reader(self, tree: Tree, masks: Sequence[str]) -> _Reader:
         """What the numbers of the masks are."""

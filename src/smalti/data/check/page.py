@@ -1,0 +1,161 @@
+"""The report of a check as one page: what is wrong, where, what to do, and what is in the set. It needs nothing but itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+from ...io.writing import replacing
+from ...sample import Sample
+from .charts import class_table, number, size_chart, split_table
+from .finding import KINDS, Finding
+from .report import CheckReport
+from .style import STYLE
+from .thumbnails import Thumbnail, thumbnails
+
+SHOWN = 12
+"""Findings of one kind that are shown with a picture; the rest are listed."""
+LISTED = 2000
+"""Findings of one kind that are listed; the JSON has all."""
+
+MARKS = {"error": "●", "warning": "▲", "info": "■"}
+"""Signs that differ in shape too, for those who do not tell the colours."""
+WORDS = {"error": ("error", "errors"), "warning": ("warning", "warnings"), "info": ("note", "notes")}
+
+
+def write_report(report: CheckReport, folder: str | Path, sample: Callable[[str], Sample]) -> tuple[Path, Path]:
+    """Write ``report.json`` and ``report.html`` into a folder; ``sample(name)`` gives the samples for the pictures.
+
+    Samples are read again for the pictures, at most ``SHOWN`` for each kind of finding. Raises ``WriteError``.
+    """
+    page, data = Path(folder) / "report.html", Path(folder) / "report.json"
+    with replacing(data) as partial:
+        partial.write_text(json.dumps(report.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
+    with replacing(page) as partial:
+        partial.write_text(render(report, sample), encoding="utf-8")
+    return page, data
+
+
+def render(report: CheckReport, sample: Callable[[str], Sample]) -> str:
+    """The page."""
+    title = Path(report.name).name or "dataset"
+    codes = list(dict.fromkeys(finding.code for finding in report.findings))
+    sections = "".join(_section(code, report.of(code), sample) for code in codes)
+    return (
+        "<!doctype html>\n"
+        f'<html lang="en"><head><meta charset="utf-8"><title>Check of {escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE}</style></head><body><main>"
+        f"{_summary(report, title, codes)}{sections}{_content(report)}{_footer(report)}</main></body></html>\n"
+    )
+
+
+def _summary(report: CheckReport, title: str, codes: list[str]) -> str:
+    chips = "".join(
+        f'<li class="{severity}{"" if count else " none"}"><b>{MARKS[severity]} {number(count)}</b> '
+        f"{WORDS[severity][count != 1]}</li>"
+        for severity, count in report.counts.items()
+    )
+    if not report.findings:
+        verdict = "Nothing stands out."
+    elif report.failed:
+        verdict = "Correct the errors before anyone trains on this set."
+    else:
+        verdict = "No errors; look at what is listed below." if report.counts["warning"] else "No errors and no warnings."
+    rows = []
+    most = max((len(report.of(code)) for code in codes), default=1)
+    for code in codes:
+        found = report.of(code)
+        worst = found[0].severity
+        rows.append(
+            f'<li><a href="#{code}"><span class="mark {worst}" title="{WORDS[worst][0]}">{MARKS[worst]}</span>'
+            f"<span>{escape(KINDS[code].title)}</span><b>{number(len(found))}</b>"
+            f'<i class="bar {worst}" style="width:{100 * len(found) / most:.1f}%"></i></a></li>'
+        )
+    where = f'<p class="path">{escape(report.name)}</p>' if report.name else ""
+    kind = f" of the format {escape(report.format)}" if report.format else ""
+    return (
+        f"<header><h1>Check of {escape(title)}</h1>{where}"
+        f"<p>{number(report.samples)} samples{kind}. {verdict}</p>"
+        f'<ul class="chips">{chips}</ul></header>'
+        + (f'<nav aria-label="Kinds of findings"><ol>{"".join(rows)}</ol></nav>' if rows else "")
+    )
+
+
+def _section(code: str, findings: tuple[Finding, ...], sample: Callable[[str], Sample]) -> str:
+    kind = KINDS[code]
+    worst = findings[0].severity
+    cards = "".join(_card(finding, sample) for finding in findings[:SHOWN])
+    rest = findings[SHOWN:]
+    more = ""
+    if rest:
+        items = "".join(f"<li>{escape(finding.message)}</li>" for finding in rest[:LISTED])
+        left = f"<p>{number(len(rest) - LISTED)} more are in report.json.</p>" if len(rest) > LISTED else ""
+        more = f"<details><summary>{number(len(rest))} more</summary><ul>{items}</ul>{left}</details>"
+    return (
+        f'<section id="{code}"><h2><span class="mark {worst}" aria-hidden="true">{MARKS[worst]}</span> '
+        f"{escape(kind.title)} <small>{number(len(findings))} {WORDS[worst][len(findings) != 1]}</small></h2>"
+        f'<p class="advice">{escape(kind.advice)}</p><div class="cards">{cards}</div>{more}</section>'
+    )
+
+
+def _card(finding: Finding, sample: Callable[[str], Sample]) -> str:
+    pictures = thumbnails(finding, sample)
+    shown = "".join(_figure(each) for each in pictures)
+    pictured = f'<div class="pictures{" two" if len(pictures) > 1 else ""}">{shown}</div>' if pictures else ""
+    files = "".join(f"<li>{escape(file)}</li>" for file in finding.files[:6])
+    more = f"<li>and {len(finding.files) - 6} more</li>" if len(finding.files) > 6 else ""
+    facts = "".join(
+        f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{number(value)}</dd></div>"
+        for name, value in finding.measured.items()
+    )
+    sure = "" if finding.certainty >= 0.985 else (
+        f'<p class="sure"><i class="bar" style="width:{100 * finding.certainty:.0f}%"></i>'
+        f"{100 * finding.certainty:.0f} % sure</p>"
+    )
+    safe = '<span class="fix">repaired by --fix</span>' if finding.fixable else ""
+    details = (
+        f"<details><summary>numbers{' and files' if files else ''}</summary><dl>{facts}</dl>"
+        f'<ul class="files">{files}{more}</ul></details>'
+        if facts or files
+        else ""
+    )
+    return (
+        f'<article class="{finding.severity}{"" if pictures else " plain"}">{pictured}'
+        f'<div class="text"><p>{escape(finding.message)}</p>{sure}{safe}{details}</div></article>'
+    )
+
+
+def _figure(picture: Thumbnail) -> str:
+    height, width = picture.size_hw
+    lines = ""
+    if picture.others or picture.meant:
+        paths = [(name, path) for name, path in (("others", picture.others), ("meant", picture.meant)) if path]
+        drawn = "".join(f'<path class="case" d="{path}"/><path class="{name}" d="{path}"/>' for name, path in paths)
+        lines = f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>'
+    zoomed = " zoomed" if max(height, width) <= 120 else ""
+    return (
+        f'<figure tabindex="0" style="aspect-ratio:{width}/{height}">'
+        f'<img class="{zoomed.strip()}" alt="{escape(picture.caption)}" src="{picture.uri}">{lines}</figure>'
+    )
+
+
+def _content(report: CheckReport) -> str:
+    parts = ["<h2>What is in the set</h2>", class_table(report.classes)]
+    sizes = size_chart(report.classes)
+    if sizes:
+        parts.append(f"<h3>Sizes of segments</h3><p>Bar: the middle half. Line: from 5 to 95 %.</p>{sizes}")
+    splits = split_table(report.splits)
+    if splits:
+        parts.append(f"<h3>Splits</h3><p>Medians of the images of each split.</p>{splits}")
+    return f'<section id="content">{"".join(parts)}</section>'
+
+
+def _footer(report: CheckReport) -> str:
+    return (
+        "<footer><p>Pictures show the place with some room around it; outlines of the segments meant are bold, those of "
+        "others thin. Point at a picture, or tap it, to see it without them. All findings with all numbers are in "
+        f"report.json. Checked in {number(round(report.seconds, 1))} s by smalti check.</p></footer>"
+    )

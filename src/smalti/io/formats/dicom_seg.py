@@ -1,0 +1,408 @@
+"""DICOM segmentation objects laid onto the slices they were drawn on.
+
+Follows DICOM PS3.3, C.8.20 (Segmentation) with Supplement 243 (label maps): binary and fractional frames, each of one
+segment, and label maps whose values are segment numbers. Frames find their slice by where they lie; where they do not
+say it, by the image they name. Slices without a frame have no segment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ...classes import ClassSet
+from ...errors import InputError, ReadError
+from ...geometry import UNKNOWN, Geometry
+from ...runs import Runs
+from ...segmentation import Segmentation
+from ..decoding import check_pixels, damaged
+from ..dicom import Frame, Header, Series, decoded, read_content
+from ..medical import RAS
+from ..source import MAX_PIXELS
+from .records import columns
+
+ClassFrom = Literal["label", "type"]
+
+SCHEME = "99SMALTI"
+"""Designator of smalti's own codes, private as the 99 says."""
+
+VOID_CODE = "VOID"
+
+_OFF_GRID = 0.25  # pixels
+_TRACKS = "track_id"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What a segmentation object says of one segment."""
+
+    number: int
+    label: str
+    category: str  # codes as value^meaning^scheme
+    type: str
+    tracking: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)  # score and attributes, where smalti wrote them
+
+    @property
+    def void(self) -> bool:
+        """Whether it is where nobody said what there is."""
+        return self.type.startswith(VOID_CODE + "^") and self.type.endswith("^" + SCHEME)
+
+    def class_name(self, class_from: ClassFrom) -> str:
+        """Its label, or the meaning of its property type."""
+        meaning = self.type.split("^")[1] if "^" in self.type else ""
+        return (meaning if class_from == "type" else self.label) or meaning or self.label or "object"
+
+
+@dataclass(frozen=True)
+class SegHeader:
+    """A segmentation object before its pixels: its segments, and the images it was drawn on."""
+
+    path: Path
+    image: Header
+    segments: tuple[Segment, ...]
+    series: frozenset[str]  # series that it refers to
+    instances: frozenset[str]  # images that it refers to
+
+    @property
+    def problems(self) -> list[tuple[str, str]]:
+        """Records that contradict each other, and how."""
+        numbers = [segment.number for segment in self.segments]
+        return [
+            (f"segment {number}", f"there are {numbers.count(number)} of this number; give each its own")
+            for number in dict.fromkeys(numbers)
+            if numbers.count(number) > 1
+        ]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How segments become classes and fractions pixels."""
+
+    classes: ClassSet
+    class_from: ClassFrom
+    threshold: float
+
+
+def read_seg_header(image: Header) -> SegHeader:
+    """What a segmentation object says besides its frames. Raises ``ReadError``."""
+    content = read_content(image.path, image.path)
+    segments = content.get("SegmentSequence")
+    if not segments:
+        raise damaged(str(image.path), "DICOM", "it describes no segment")
+    try:
+        found = tuple(_segment(item) for item in segments)
+    except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
+        raise damaged(str(image.path), "DICOM", f"a segment is not described: {error}") from error
+    series = list(content.get("ReferencedSeriesSequence") or ())
+    instances = {
+        str(each.get("ReferencedSOPInstanceUID", ""))
+        for item in series
+        for each in item.get("ReferencedInstanceSequence") or ()
+    }
+    for group in content.get("PerFrameFunctionalGroupsSequence") or ():
+        instances.update(uid for uid, _ in _sources(group))
+    return SegHeader(
+        image.path,
+        image,
+        found,
+        frozenset(str(item.get("SeriesInstanceUID", "")) for item in series) - {""},
+        frozenset(instances - {""}),
+    )
+
+
+def _segment(item: Any) -> Segment:
+    description = str(item.get("SegmentDescription") or "")
+    told: Any = {}
+    if description.startswith('{"smalti"'):
+        try:
+            told = json.loads(description)["smalti"]
+        except (ValueError, RecursionError):
+            told = {}
+    return Segment(
+        int(item.SegmentNumber),
+        str(item.get("SegmentLabel") or "").strip(),
+        _code(item.get("SegmentedPropertyCategoryCodeSequence")),
+        _code(item.get("SegmentedPropertyTypeCodeSequence")),
+        str(item.get("TrackingID") or "").strip(),
+        told if isinstance(told, Mapping) else {},
+    )
+
+
+def _code(sequence: Any) -> str:
+    if not sequence:
+        return ""
+    item = sequence[0]
+    value = next(
+        (str(item.get(key)) for key in ("CodeValue", "LongCodeValue", "URNCodeValue") if item.get(key)), ""
+    )
+    return f"{value}^{item.get('CodeMeaning', '')}^{item.get('CodingSchemeDesignator', '')}"
+
+
+def _sources(group: Any) -> Iterator[tuple[str, int]]:
+    """Images that a frame was derived from, with the number of the frame in each (from 0)."""
+    for derivation in group.get("DerivationImageSequence") or ():
+        for source in derivation.get("SourceImageSequence") or ():
+            numbers = source.get("ReferencedFrameNumber")
+            first = numbers[0] if isinstance(numbers, Sequence) and not isinstance(numbers, str) else numbers
+            yield str(source.get("ReferencedSOPInstanceUID", "")), int(first or 1) - 1
+
+
+def own_grid(seg: SegHeader) -> Series:
+    """The slices that a segmentation object covers itself, for one whose images are not there.
+
+    Raises ``ReadError`` for frames at no common distance. The series has one frame for each slice, none of them to be
+    read as an image.
+    """
+    frames = seg.image.frames
+    name = str(seg.path)
+    if seg.image.tiled:
+        raise ReadError(
+            f"{name} is of a whole slide in tiles, which is not read here; convert it to a label TIFF"
+        )
+    if not frames:
+        raise damaged(name, "DICOM", "it has no frames")
+    if any(frame.position is None or frame.orientation is None for frame in frames):
+        if len(frames) > 1:
+            raise ReadError(
+                f"{name} does not say where its frames lie; put the images it was drawn on beside it"
+            )
+        return Series(frames, frames[0].size_hw, UNKNOWN, seg.image)
+    row, column = np.array(frames[0].orientation).reshape(2, 3)
+    normal = np.cross(row, column)
+    heights = np.array([normal @ np.array(frame.position) for frame in frames])
+    levels = np.unique(np.round(heights, 3))
+    step = frames[0].distance or 1.0
+    if len(levels) > 1:
+        step = min(step, float(np.diff(levels).min())) if frames[0].distance else float(np.diff(levels).min())
+    places = (heights - heights.min()) / step
+    if np.abs(places - np.round(places)).max() > _OFF_GRID:
+        raise ReadError(f"{name} has frames at uneven distances; put the images it was drawn on beside it")
+    depth = int(np.round(places).max()) + 1
+    check_pixels(name, (depth, *frames[0].size_hw), MAX_PIXELS)
+    lowest = frames[int(np.argmin(heights))]
+    spacing = lowest.spacing or (1.0, 1.0)
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = row * spacing[1], column * spacing[0]
+    affine[:3, 2], affine[:3, 3] = normal * step, lowest.position
+    affine = np.diag([-1.0, -1, 1, 1]) @ affine + 0.0
+    known = lowest.spacing is not None
+    geometry = Geometry((step, *spacing) if known else None, "mm" if known else "px", affine, RAS)
+    return Series((lowest,), (depth, *lowest.size_hw), geometry, seg.image)
+
+
+def read_segments_of(seg: SegHeader, grid: Series, reading: Reading) -> Segmentation:
+    """The segments of an object on the slices of ``grid``. Raises ``ReadError`` naming file and segment."""
+    name = str(seg.path)
+    if seg.image.tiled:
+        raise ReadError(
+            f"{name} is of a whole slide in tiles, which is not read here; convert it to a label TIFF"
+        )
+    content = read_content(seg.path, seg.path)
+    values = decoded(content, seg.path)
+    values = values.reshape(-1, *values.shape[-2:])
+    if len(values) != len(seg.image.frames):
+        raise damaged(name, "DICOM", f"it has {len(values)} frames, {len(seg.image.frames)} were promised")
+    placer = _Placer(name, grid)
+    wanted = {segment.number: segment for segment in seg.segments if segment.number > 0}
+    pieces: dict[int, list[Runs]] = {number: [] for number in wanted}
+    sums: dict[int, list[float]] = {number: [] for number in wanted}
+    for number, mask, frame, source, total in _masks(content, values, seg, reading.threshold):
+        if number not in wanted:
+            raise ReadError(
+                f"{name}: a frame is of segment {number}, which is not described; the file is damaged"
+            )
+        pieces[number].append(placer.runs(mask, frame, source))
+        sums[number].append(total)
+    width = grid.shape[-1]
+    merged = [Runs.concatenate(pieces[number]) for number in wanted]
+    runs = [each.merge(np.ones(len(each), np.int64), 1, width) if len(each) else _NOTHING for each in merged]
+    return _segmentation(
+        list(wanted.values()), runs, [sums[number] for number in wanted], content, grid, reading
+    )
+
+
+def _segmentation(
+    segments: list[Segment],
+    runs: list[Runs],
+    sums: list[list[float]],
+    content: Any,
+    grid: Series,
+    reading: Reading,
+) -> Segmentation:
+    named = [k for k, segment in enumerate(segments) if not segment.void]
+    voids = [runs[k] for k, segment in enumerate(segments) if segment.void]
+    probable = content.get("SegmentationFractionalType") == "PROBABILITY"
+    scores = []
+    for k in named:
+        area = int(runs[k].areas.sum())
+        mean = sum(sums[k]) / area if probable and area else 1.0
+        scores.append(min(max(float(segments[k].told.get("score", mean)), 0.0), 1.0))
+    return Segmentation.from_runs(
+        grid.shape,
+        Runs.concatenate([runs[k] for k in named]),
+        class_ids=[reading.classes.named(segments[k].class_name(reading.class_from)).id for k in named],
+        scores=scores,
+        classes=reading.classes,
+        geometry=grid.geometry,
+        void=Runs.concatenate(voids).merge(np.ones(len(voids), np.int64), 1, grid.shape[-1])
+        if voids
+        else None,
+        attributes=columns([_attributes(segments[k]) for k in named]),
+    )
+
+
+def _attributes(segment: Segment) -> dict[str, Any]:
+    """What is known of a segment; the codes and label only where they say more than the class."""
+    told = segment.told.get("attributes")
+    found: dict[str, Any] = dict(told) if isinstance(told, Mapping) else {}
+    if not segment.told:
+        found["source_id"] = segment.number
+    if segment.tracking:
+        found[_TRACKS if segment.tracking.isdecimal() else "tracking_id"] = (
+            int(segment.tracking) if segment.tracking.isdecimal() else segment.tracking
+        )
+    if not segment.type.endswith("^" + SCHEME):
+        found |= {"segment_label": segment.label, "category": segment.category, "type": segment.type}
+    return {key: value for key, value in found.items() if value != ""}
+
+
+def _masks(
+    content: Any, values: np.ndarray, seg: SegHeader, threshold: float
+) -> Iterator[tuple[int, np.ndarray, Frame, tuple[str, int] | None, float]]:
+    """Segment number, mask (H, W), frame, source image and sum of fractions of each part of each frame."""
+    kind = str(content.get("SegmentationType", ""))
+    groups = list(content.get("PerFrameFunctionalGroupsSequence") or ())
+    shared = content.get("SharedFunctionalGroupsSequence")
+    most = float(content.get("MaximumFractionalValue") or 1)
+    padding = content.get("PixelPaddingValue")
+    for index, (plane, frame) in enumerate(zip(values, seg.image.frames, strict=True)):
+        group = groups[index] if index < len(groups) else {}
+        source = next(_sources(group), None)
+        if kind == "LABELMAP":
+            for number in np.unique(plane).tolist():
+                if number != 0 and number != padding:
+                    yield (
+                        int(number),
+                        plane == number,
+                        frame,
+                        source,
+                        float(np.count_nonzero(plane == number)),
+                    )
+            continue
+        number = _frame_segment(group, shared[0] if shared else {}, seg)
+        if kind == "FRACTIONAL":
+            fractions = plane / most
+            mask = fractions >= threshold
+            yield number, mask, frame, source, float(fractions[mask].sum())
+        else:
+            yield number, plane != 0, frame, source, float(np.count_nonzero(plane))
+
+
+def _frame_segment(group: Any, shared: Any, seg: SegHeader) -> int:
+    for each in (group, shared):
+        found = each.get("SegmentIdentificationSequence")
+        if found:
+            return int(found[0].ReferencedSegmentNumber)
+    if len(seg.segments) == 1:
+        return seg.segments[0].number
+    raise damaged(str(seg.path), "DICOM", "a frame does not say of which segment it is")
+
+
+_NOTHING = Runs(np.zeros(2, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+class _Placer:
+    """Puts frames onto the voxels of a grid."""
+
+    def __init__(self, name: str, grid: Series) -> None:
+        self.name, self.grid = name, grid
+        self.shape = grid.shape if len(grid.shape) == 3 else (1, *grid.shape)
+        affine = grid.geometry.affine
+        self.inverse = None if affine is None else np.linalg.inv(affine)
+        self.by_uid = {(frame.uid, frame.index): z for z, frame in enumerate(grid.frames) if frame.uid}
+
+    def runs(self, mask: np.ndarray, frame: Frame, source: tuple[str, int] | None) -> Runs:
+        """The runs of a mask (h, w) over the flattened grid. Raises ``ReadError`` where it does not fit."""
+        if not mask.any():
+            return _NOTHING
+        origin, along, down = self._steps(mask, frame, source)
+        _, height, width = self.shape
+        if (
+            along == (1, 0, 0)
+            and down == (0, 1, 0)
+            and mask.shape == (height, width)
+            and origin[:2] == (0, 0)
+        ):
+            if not 0 <= origin[2] < self.shape[0]:
+                raise self._outside()
+            found = Runs.of_masks(np.ascontiguousarray(mask)[None])
+            shift = origin[2] * height * width
+            return Runs(
+                found.offsets, found.start.astype(np.int64) + shift, found.stop.astype(np.int64) + shift
+            )
+        rows, columns_ = np.nonzero(mask)
+        voxels = np.array(origin) + columns_[:, None] * np.array(along) + rows[:, None] * np.array(down)
+        if (voxels < 0).any() or (voxels >= self.shape[::-1]).any():
+            raise self._outside()
+        flat = np.unique((voxels[:, 2] * height + voxels[:, 1]) * width + voxels[:, 0])
+        ends = np.flatnonzero((np.diff(flat) != 1) | (flat[1:] % width == 0))
+        start, stop = flat[np.concatenate([[0], ends + 1])], flat[np.concatenate([ends, [-1]])] + 1
+        return Runs(np.array([0, len(start)]), start, stop)
+
+    def _steps(
+        self, mask: np.ndarray, frame: Frame, source: tuple[str, int] | None
+    ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Voxel x, y, z of the first pixel, and what one pixel along a row and down a column adds to it."""
+        if frame.position is None or frame.orientation is None or self.inverse is None:
+            z = self.by_uid.get(source) if source is not None else None
+            z = 0 if z is None and self.shape[0] == 1 else z
+            if z is None or mask.shape != self.shape[1:]:
+                raise ReadError(
+                    f"{self.name} has frames of {mask.shape} that do not say where they lie on its images of "
+                    f"{self.shape[1:]}"
+                )
+            return (0, 0, z), (1, 0, 0), (0, 1, 0)
+        spacing = frame.spacing or (1.0, 1.0)
+        row, column = np.array(frame.orientation).reshape(2, 3)
+        flip = np.array([-1.0, -1.0, 1.0])
+        vectors = np.array([row * spacing[1], column * spacing[0], np.array(frame.position)]) * flip
+        steps = np.column_stack([vectors, [0, 0, 1]]) @ self.inverse.T
+        whole = np.round(steps[:, :3]).astype(np.int64)
+        off = np.abs(steps[:, :3] - whole) * [[mask.shape[1]], [mask.shape[0]], [1]]
+        if off.max() > _OFF_GRID or not (np.abs(whole[:2]).sum(axis=1) == 1).all():
+            raise ReadError(
+                f"{self.name} has pixels of another grid than its images in {self.grid.files[0].parent.name or '.'} "
+                f"({off.max():.2f} pixels off); resample one"
+            )
+        along, down, origin = (tuple(int(part) for part in each) for each in whole)
+        return origin, along, down
+
+    def _outside(self) -> ReadError:
+        return ReadError(f"{self.name} has pixels outside of its images; it belongs to other ones")
+
+
+def fits(seg: SegHeader, grid: Series) -> bool:
+    """Whether the frames of an object lie on the grid of a series."""
+    placer = _Placer(str(seg.path), grid)
+    try:
+        for frame in seg.image.frames:
+            if frame.position is None:
+                return False
+            origin, along, down = placer._steps(np.zeros(frame.size_hw, bool), frame, None)
+            last = (
+                np.array(origin)
+                + np.array(along) * (frame.size_hw[1] - 1)
+                + np.array(down) * (frame.size_hw[0] - 1)
+            )
+            corners = np.array([origin, last])
+            if (corners < 0).any() or (corners >= placer.shape[::-1]).any():
+                return False
+    except (ReadError, InputError):
+        return False
+    return bool(seg.image.frames)
