@@ -23,7 +23,8 @@ def sample_volume(
     """
     depth, height, width, channels = volume.shape
     result = np.empty((out_shape[0], out_shape[1], out_shape[2], channels), volume.dtype)
-    one = np.float32(1)
+    flat = volume.reshape(-1)
+    across, down, deep = channels, width * channels, height * width * channels
     for i in range(out_shape[0]):
         for j in range(out_shape[1]):
             z0 = whole[0, 0] * i + whole[0, 1] * j + whole[0, 3]
@@ -41,18 +42,13 @@ def sample_volume(
                 if first <= k < last:
                     za, ya, xa = int(z), int(y), int(x)
                     fz, fy, fx = np.float32(z - za), np.float32(y - ya), np.float32(x - xa)
+                    corner = ((za * height + ya) * width + xa) * channels
                     for channel in range(channels):
-                        p = volume[za, ya, xa, channel] * (one - fx) + volume[za, ya, xa + 1, channel] * fx
-                        q = (
-                            volume[za, ya + 1, xa, channel] * (one - fx)
-                            + volume[za, ya + 1, xa + 1, channel] * fx
-                        )
-                        r = (
-                            volume[za + 1, ya, xa, channel] * (one - fx)
-                            + volume[za + 1, ya, xa + 1, channel] * fx
-                        )
-                        s = volume[za + 1, ya + 1, xa, channel] * (one - fx)
-                        s += volume[za + 1, ya + 1, xa + 1, channel] * fx
+                        at = corner + channel
+                        p = between(flat, at, across, fx)
+                        q = between(flat, at + down, across, fx)
+                        r = between(flat, at + deep, across, fx)
+                        s = between(flat, at + deep + down, across, fx)
                         p += (q - p) * fy
                         r += (s - r) * fy
                         value = p + (r - p) * fz
@@ -87,6 +83,13 @@ def sample_volume(
                         value = blended(volume, channel, za, ya, xa, zb, yb, xb, fz, fy, fx)
                         result[i, j, k, channel] = value if half == 0 else math.floor(value + half)
     return result
+
+
+@compiled
+def between(flat, at, step, share):
+    """The value ``share`` of the way from one pixel to another ``step`` further on, float32."""
+    first = np.float32(flat[at])
+    return first + (np.float32(flat[at + step]) - first) * share
 
 
 @compiled

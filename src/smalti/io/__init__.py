@@ -29,6 +29,8 @@ FORMATS: dict[str, str] = {
 }
 """Suffix of a file name -> ``module:function`` that reads it: ``function(source, **options) -> Image``."""
 
+_FOLDER = "smalti.io.dicom:read_dicom"  # the one kind of image that is a folder
+
 IMAGE_SUFFIXES = tuple(FORMATS)
 """The suffixes taken for images when a folder is read."""
 
@@ -53,8 +55,8 @@ def __getattr__(name: str) -> Any:
 def read(source: Source, **options: Any) -> Image:
     """The image in a file, read by the family its suffix names, or else by what its first bytes are.
 
-    ``options`` go to the family's reader (for rasters see ``read_image``: ``page``, ``max_pixels``,
-    ``spacing``).
+    A folder is read as the DICOM series in it. ``options`` go to the family's reader (for rasters see ``read_image``:
+    ``page``, ``max_pixels``, ``spacing``).
     Raises ``ReadError`` for a file that is missing, empty, damaged, too large or of no known format.
     """
     reader = _by_suffix(source)
@@ -69,9 +71,11 @@ def read(source: Source, **options: Any) -> Image:
 
 
 def _by_suffix(source: Source) -> str | None:
-    """The reader for the longest known suffix of a path: ``.nii.gz`` is tried before ``.gz``."""
+    """The reader of folders, or that for the longest known suffix of a path: ``.nii.gz`` is tried before ``.gz``."""
     if not isinstance(source, (str, os.PathLike)):
         return None
+    if Path(source).is_dir():
+        return _FOLDER
     suffixes = Path(source).suffixes
     names = ("".join(suffixes[start:]).lower() for start in range(len(suffixes)))
     return next((FORMATS[name] for name in names if name in FORMATS), None)

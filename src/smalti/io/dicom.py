@@ -34,7 +34,7 @@ MAX_FRAMES = 200_000
 """Most frames of a file that is read."""
 
 _EXTRA = "medical"
-_DEFLATED = "1.2.840.10008.1.2.1.99"
+_DEFLATED, _META = b"1.2.840.10008.1.2.1.99", 1 << 14  # bytes in which a file says how it is stored
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # left, posterior to right, anterior
 _SAME_DIRECTION = 1e-3  # cosines of one orientation differ by less
 _UNEVEN = 0.02  # of the distance of slices; coordinates are often rounded to hundredths of a millimetre
@@ -135,10 +135,11 @@ def read_header(source: Source) -> Header | None:
     """What a DICOM file says of its image; None for a file that is none. Raises ``ReadError`` for a damaged one."""
     pydicom = require("pydicom", _EXTRA)
     with opened(source) as (file, name):
-        head = file.read(132)
+        head = file.read(_META)
         file.seek(0)
-        if head[128:] != b"DICM":
+        if head[128:132] != b"DICM":
             return None
+        _refuse_deflated(head, name)
         with _quiet():
             try:
                 content = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_HEADER))
@@ -352,7 +353,9 @@ def _only_series(folder: Path) -> Series:
     headers = [header for path in found if path.stat().st_size and (header := read_header(path)) is not None]
     groups = group_series(headers)
     if not groups:
-        raise ReadError(f"{folder} has no DICOM images; name the folder of a series, or a file")
+        raise ReadError(
+            f"{folder} is a folder without DICOM images; name the files in it, or the folder of a series"
+        )
     if len(groups) > 1:
         shown = ", ".join(f"{group[0].label or group[0].series} ({len(group)} files)" for group in groups[:5])
         raise ReadError(f"{folder} has {len(groups)} series: {shown}; put each into a folder of its own")
@@ -430,11 +433,21 @@ def read_content(source: Source, path: Path) -> Any:
     """All of a DICOM file as pydicom has it. Raises ``ReadError``."""
     pydicom = require("pydicom", _EXTRA)
     with opened(source) as (file, name), _quiet():
+        _refuse_deflated(file.read(_META), name)
+        file.seek(0)
         try:
             content = pydicom.dcmread(file)
         except Exception as error:  # pydicom raises whatever a broken element leads to
             raise damaged(name, "DICOM", first_line(error)) from error
     return content
+
+
+def _refuse_deflated(head: bytes, name: str) -> None:
+    """Raise ``ReadError`` for a file packed as a whole: pydicom inflates it without limit."""
+    if _DEFLATED in head:
+        raise ReadError(
+            f"{name} is deflated as a whole, which is not read; save it in another transfer syntax"
+        )
 
 
 def decoded(content: Any, path: Path) -> np.ndarray:
@@ -465,7 +478,7 @@ def decoded(content: Any, path: Path) -> np.ndarray:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """pydicom warns of oddities that change nothing."""
+    """The oddities that pydicom warns of change nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

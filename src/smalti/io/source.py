@@ -17,9 +17,9 @@ Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 MAX_PIXELS = 500_000_000
 """Most pixels of an image that is read without asking: 22,000 x 22,000, half a gigabyte as 8-bit grey."""
 
-READABLE = "PNG, JPEG, WebP, BMP, GIF, TIFF or .npy"
+READABLE = "PNG, JPEG, WebP, BMP, GIF, TIFF, .npy, NIfTI, NRRD or DICOM"
 
-_HEAD = 32
+_HEAD = 352  # DICOM and NIfTI say what they are after 128 and 344 bytes
 
 # (kind, [(offset, bytes), ...]); a kind that FORMATS has no suffix for is known by name, to be refused by
 # name
@@ -34,6 +34,10 @@ _SIGNATURES: tuple[tuple[str, tuple[tuple[int, bytes], ...]], ...] = (
     ("tif", ((0, b"II+\0"),)),
     ("tif", ((0, b"MM\0+"),)),
     ("npy", ((0, b"\x93NUMPY"),)),
+    ("nrrd", ((0, b"NRRD000"),)),
+    ("dcm", ((128, b"DICM"),)),
+    ("nii", ((344, b"n+1\0"),)),
+    ("nii", ((4, b"n+2\0"),)),
     ("HEIC", ((4, b"ftyphei"),)),
     ("HEIC", ((4, b"ftyphev"),)),
     ("HEIC", ((4, b"ftypmif1"),)),
@@ -58,7 +62,7 @@ _SIGNATURES: tuple[tuple[str, tuple[tuple[int, bytes], ...]], ...] = (
 
 
 def signature(head: bytes) -> str | None:
-    """The kind of file that begins with ``head`` (32 bytes are enough), or ``None``.
+    """The kind of file that begins with ``head`` (352 bytes are enough), or ``None``.
 
     A kind that can be read is its suffix without the point ("png"); others are what people call them
     ("HEIC").

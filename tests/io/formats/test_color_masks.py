@@ -116,6 +116,12 @@ def test_background_and_void_are_colours_a_person_can_name(tmp_path):
         Dataset.open(folder, "color-masks", background="blue")
 
 
+def test_masks_of_nothing_have_no_classes(tmp_path):
+    dataset = Dataset.open(folder_of(tmp_path, [[BLACK, BLACK]]), "color-masks")
+    assert len(dataset.classes) == 0
+    assert len(dataset["a"].truth) == 0
+
+
 def test_one_colour_is_one_class(tmp_path):
     folder = folder_of(tmp_path, [[RED]])
     with pytest.raises(InputError, match="both 'x' and 'y'"):

@@ -87,7 +87,7 @@ def test_corners_of_pixels_survive_being_divided(tmp_path: Path, size: tuple[int
     assert Dataset([sample_of("a", truth)], CLASSES).write(tmp_path / "out", "yolo").exact
 
 
-def test_bridges_lose_less_than_lines_for_pieces() -> None:
+def test_holes_behind_bridges_are_seen_by_other_readers() -> None:
     """OpenCV, which Ultralytics fills outlines with, sees the hole as well, if not the bridge's own pixels."""
     mask = np.zeros((40, 40), bool)
     mask[5:35, 5:35] = True

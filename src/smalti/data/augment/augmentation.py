@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, model_validator
 from pydantic_core import core_schema
 
@@ -39,7 +40,17 @@ def sample_rng(seed: int, index: int, epoch: int = 0) -> np.random.Generator:
     for name, number in (("seed", seed), ("index", index), ("epoch", epoch)):
         if not 0 <= number < 2**64:
             raise InputError(f"{name} must be a whole number from 0 to 2**64 - 1, got {number}")
-    return np.random.Generator(np.random.Philox(key=int(seed) | int(epoch) << 64, counter=int(index) << 192))
+    return np.random.Generator(np.random.Philox(_Key(int(seed), int(epoch)), counter=[0, 0, 0, int(index)]))
+
+
+class _Key(ISeedSequence):
+    """Two words as they are. Given as ``key=``, numpy asks the system for entropy first: 11 us instead of 4."""
+
+    def __init__(self, seed: int, epoch: int) -> None:
+        self.words = (seed, epoch)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> np.ndarray:
+        return np.array(self.words[:n_words], dtype)
 
 
 @dataclass(frozen=True)

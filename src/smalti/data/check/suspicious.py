@@ -33,7 +33,7 @@ OFFSET_PX, OFFSET_GAIN = 1.7, 1.1
 """Least distance from outline to edge, beyond the usual one, of a whole image, and how much better it must fit there ..."""
 OFFSET_OF_ONE_PX, OFFSET_GAIN_OF_ONE = 2.5, 1.3
 """... and of one segment."""
-HOME = 0.6
+HOME = 0.7
 """Most of a segment's outline that may lie on edges of its own: dim objects beside bright ones do."""
 AGREE = 0.58
 """Share of an outline that must find its edge at that distance."""

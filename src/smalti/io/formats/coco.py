@@ -43,7 +43,7 @@ from .coco_writer import Writer, geometry_extra
 from .format import AnnotationFormat, Annotations, Problem, Recognised
 from .images import place_image
 from .records import picture_truths
-from .tree import Tree
+from .tree import Tree, inside
 
 Records = list[dict[str, Any]]
 
@@ -92,8 +92,10 @@ class Coco(AnnotationFormat):
             for key, picture in pictures.items():
                 listed.append((file, picture))
                 origins.append((origin, class_ids))
-                unsaid = grouped is None or picture.extra.get("annotated") is False
-                annotations.append(None if unsaid or grouped is None else grouped.get(key, []))
+                if grouped is None or picture.extra.get("annotated") is False:
+                    annotations.append(None)
+                else:
+                    annotations.append(grouped.get(key, []))
 
         def make(index: int, name: str, image_file: str | None) -> Sample:
             picture, (origin, class_ids), own = listed[index][1], origins[index], annotations[index]
@@ -127,7 +129,7 @@ class Coco(AnnotationFormat):
                 part.annotations += (
                     {"image_id": number} | each for each in annotations_of(truth, self.segmentation)
                 )
-            names.append(sample.name)
+            names.append(inside(sample.name))
         for part in writer.parts:
             part.annotations = _with_ids(part.annotations)
         writer.close()

@@ -32,7 +32,7 @@ from .coco_writer import SplitFile, Writer, geometry_extra
 from .format import AnnotationFormat, Annotations, Problem, Recognised
 from .images import place_image
 from .records import columns, picture_truths, rows
-from .tree import Tree
+from .tree import Tree, inside
 
 HIGHEST_ID = 2**24 - 1
 
@@ -104,13 +104,13 @@ class CocoPanoptic(AnnotationFormat):
             if truths:
                 size: Sequence[int] = truths[0].shape
                 number = part.add(sample, image, (size[0], size[1]), geometry_extra(truths[0].geometry))
-                _write_truth(folder, part, sample.name, number, truths[0])
+                _write_truth(folder, part, inside(sample.name), number, truths[0])
             else:
                 size = (1, 1) if image is None else image_size(folder / part.images_folder / image)
                 if len(size) != 2:
                     raise InputError(f"the image of {sample.name} is a volume of {size}; COCO holds pictures")
                 part.add(sample, image, (size[0], size[1]), {})
-            names.append(sample.name)
+            names.append(inside(sample.name))
         writer.close()
         return names
 

@@ -104,7 +104,7 @@ class ColorMasks(MaskFolder):
             meant.setdefault(_BLACK, "background")
         numbers: Iterator[int | None] = repeat(None)
         if listed.numbered:
-            numbers = count(max(entry.value or 0 for entry in listed.entries) + 1)
+            numbers = count(max((entry.value or 0 for entry in listed.entries), default=0) + 1)
         entries += [
             Entry(kind, number, color, kind=kind)  # type: ignore[arg-type]  # kind is one of the two above
             for (color, kind), number in zip(meant.items(), numbers, strict=False)

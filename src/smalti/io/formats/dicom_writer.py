@@ -237,7 +237,6 @@ def _write_seg(path: Path, sources: Sequence[Any], truth: Segmentation, number: 
     values, descriptions = _described(highdicom, truth, name, number)
     if truth.ndim == 2:
         values = values[None]
-    kwargs: dict[str, Any] = {"content_label": "SMALTI", "content_creator_name": "smalti"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about names and numbers that a PACS might want otherwise
         content = highdicom.seg.Segmentation(
@@ -253,7 +252,10 @@ def _write_seg(path: Path, sources: Sequence[Any], truth: Segmentation, number: 
             manufacturer_model_name="smalti",
             software_versions="1",
             device_serial_number="1",
-            **kwargs,
+            content_label="SMALTI",
+            content_creator_name="smalti",
+            omit_empty_frames=bool(values.any()),
+            specific_character_set="ISO_IR 192",
         )
     with replacing(path) as part:
         content.save_as(part)
