@@ -159,6 +159,7 @@ def land_draft(rng: np.random.Generator, name: str, side: int = 160) -> Draft:
 # Faults of one sample. Each function gives the spoilt draft and the segments it spoilt.
 
 Spoilt = tuple[Draft, tuple[int, ...]]
+"""None instead where a draft has no place for the fault."""
 
 
 def _with_labels(draft: Draft, labels: np.ndarray, class_ids: np.ndarray | None = None) -> Draft:
@@ -305,14 +306,17 @@ def shifted(draft: Draft, rng: np.random.Generator) -> Spoilt:
     return replace(draft, truth=made[made.areas_px > 0]), ()
 
 
-def shifted_one(draft: Draft, rng: np.random.Generator) -> Spoilt:
-    """One object moved by a slip of the mouse, 5 to 9 pixels."""
+def shifted_one(draft: Draft, rng: np.random.Generator) -> Spoilt | None:
+    """One object moved by a slip of the mouse, 5 to 9 pixels, into free space."""
     labels = draft.truth.labels.copy()
-    k = int(rng.choice(_inner(draft.truth, 10) or _large(draft.truth)))
-    mask = _moved(labels == k, *_way(rng, 5, 9)) > 0
-    labels[labels == k] = 0
-    labels[mask & (labels == 0)] = k
-    return _with_labels(draft, labels), (k,)
+    for k in rng.permutation(_inner(draft.truth, 10)).tolist():
+        for _ in range(8):
+            mask = _moved(labels == k, *_way(rng, 5, 9)) > 0
+            if not labels[mask & (labels != k)].any():
+                labels[labels == k] = 0
+                labels[mask] = k
+                return _with_labels(draft, labels), (k,)
+    return None
 
 
 def _grown(labels: np.ndarray, by: int, only: int = 0) -> np.ndarray:

@@ -4,7 +4,8 @@ A volume is [z, y, x, channel]: x along the rows of a slice, y down its columns,
 the direction slices are sorted in. The affine takes (x, y, z, 1) to the world of ``medical.RAS``: DICOM's own counts to
 the left and posterior, so the first two signs are turned. Slices must have one size, one orientation and equal
 distances; what does not is refused by a line that names the files. Values have the rescale slope and intercept of each
-slice applied; those of whole numbers stay integers, others become float32.
+slice applied; those of whole numbers stay integers, others become float32. Where low values are to be shown white
+(MONOCHROME1) they are still the low ones.
 """
 
 from __future__ import annotations
@@ -414,8 +415,7 @@ def _rescaled(parts: Sequence[tuple[np.ndarray, float, float]]) -> np.ndarray:
 def _planes(source: Source, path: Path) -> list[tuple[np.ndarray, float, float]]:
     """Values (H, W) or (H, W, 3), slope and intercept of each frame of a file."""
     content = read_content(source, path)
-    pixels = decoded(content, path)
-    frames = [pixels] if int(content.get("NumberOfFrames") or 1) == 1 else list(pixels)
+    frames = list(decoded(content, path))
     shared = _first(content.get("SharedFunctionalGroupsSequence"))
     single = list(content.get("PerFrameFunctionalGroupsSequence") or ())
     planes = []
@@ -450,8 +450,8 @@ def _refuse_deflated(head: bytes, name: str) -> None:
         )
 
 
-def decoded(content: Any, path: Path) -> np.ndarray:
-    """The pixel values as stored, colours as RGB: (frames, H, W), without the first axis where there is one frame."""
+def decoded(content: Any, path: Path) -> Iterator[np.ndarray]:
+    """The pixel values of each frame as stored, colours as RGB: (H, W) or (H, W, 3). Raises ``ReadError``."""
     pixels = require("pydicom.pixels", _EXTRA)
     with _quiet():
         try:
@@ -461,19 +461,17 @@ def decoded(content: Any, path: Path) -> np.ndarray:
                     f"{path} is compressed as {syntax.name}, for which no decoder is installed; pip install "
                     "python-gdcm, or save it uncompressed"
                 )
-            values = pixels.pixel_array(content)
-            if (
-                content.get("PhotometricInterpretation") == "PALETTE COLOR"
-                and "SegmentSequence" not in content
-            ):
-                values = pixels.apply_color_lut(values, content)
+            palette = content.get("PhotometricInterpretation") == "PALETTE COLOR"
+            colored = palette and "SegmentSequence" not in content
+            for values in pixels.iter_pixels(content):
+                found = pixels.apply_color_lut(values, content) if colored else values
+                if found.dtype.kind not in "buif":
+                    raise ReadError(f"{path} holds {found.dtype}, wanted integers or floats")
+                yield found.astype(found.dtype.newbyteorder("="), copy=False)
         except ReadError:
             raise
         except Exception as error:  # decoders raise as they like
             raise damaged(str(path), "DICOM", first_line(error)) from error
-    if values.dtype.kind not in "buif":
-        raise ReadError(f"{path} holds {values.dtype}, wanted integers or floats")
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..errors import ReadError
 from . import read
-from .decoding import exif_orientation
+from .decoding import Request, exif_orientation
 from .raster import jpeg_header
+from .source import opened
 
 _HEAD = 4096  # one page; holds the header of a PNG, and of a JPEG without preview or profile
 _MORE = 1 << 18
@@ -18,7 +19,7 @@ _MORE = 1 << 18
 def image_size(path: str | os.PathLike[str]) -> tuple[int, ...]:
     """Size of the image that ``io.read`` gives, (H, W) or (D, H, W), turned as EXIF asks.
 
-    PNG and JPEG say it in their first bytes; other files are read whole. Raises ``ReadError`` as ``io.read`` does,
+    PNG, JPEG, TIFF and NIfTI say it in their headers; other files are read whole. Raises ``ReadError`` as ``io.read`` does,
     but a file whose beginning is whole may be damaged further on.
     """
     try:
@@ -37,7 +38,18 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, ...]:
         raise ReadError(f"{path} cannot be read: {error.strerror or error}") from error
     finally:
         os.close(handle)
-    return read(Path(path)).shape if size is None else size
+    if size is not None:
+        return size
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        from .tiff import tiff_extent
+
+        with opened(path) as (file, name):
+            return tiff_extent(file, Request(name))[0]
+    if os.fspath(path).lower().endswith((".nii", ".nii.gz")):
+        from .medical import read_nifti_header
+
+        return read_nifti_header(path).shape
+    return read(Path(path)).shape
 
 
 def _png_size(head: bytes) -> tuple[int, int] | None:

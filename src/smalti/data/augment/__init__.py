@@ -48,7 +48,7 @@ AUGMENTATIONS: dict[str, str] = {
 
 _BY_NAME = {
     "Augmentation": "augmentation",
-    "Augmented": "results",
+    "Augmented": "arrays",
     "Chain": "augmentation",
     "PRESETS": "presets",
     "contact_sheet": "sheet",

@@ -16,16 +16,9 @@ from ...image import Image
 from ...segmentation import Segmentation
 from ...segmenter import Parameters, parse_settings
 from . import make_augmentation
+from .arrays import Arrays, Augmented, draft_of_arrays, finish_arrays
 from .draft import Draft
-from .results import (
-    Arrays,
-    Augmented,
-    Samples,
-    draft_of_arrays,
-    draft_of_objects,
-    finish_arrays,
-    finish_objects,
-)
+from .objects import Samples, draft_of_objects, finish_objects
 from .warp import Border, Interpolation
 
 Kind = Literal["spatial", "tone", "filter", "mixing", "chain"]
@@ -40,7 +33,8 @@ def sample_rng(seed: int, index: int, epoch: int = 0) -> np.random.Generator:
     for name, number in (("seed", seed), ("index", index), ("epoch", epoch)):
         if not 0 <= number < 2**64:
             raise InputError(f"{name} must be a whole number from 0 to 2**64 - 1, got {number}")
-    return np.random.Generator(np.random.Philox(_Key(int(seed), int(epoch)), counter=[0, 0, 0, int(index)]))
+    key: Any = _Key(int(seed), int(epoch))  # numpy's types know one kind of seed sequence only
+    return np.random.Generator(np.random.Philox(key, counter=[0, 0, 0, int(index)]))
 
 
 class _Key(ISeedSequence):

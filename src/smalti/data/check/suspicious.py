@@ -37,7 +37,7 @@ HOME = 0.7
 """Most of a segment's outline that may lie on edges of its own: dim objects beside bright ones do."""
 AGREE = 0.58
 """Share of an outline that must find its edge at that distance."""
-FIT = 0.8
+FIT = 0.7
 """A segment must fit at the new place this well, against how well outlines fit in half of the set's images."""
 CONVEX = 0.88
 """Only where half of a class is this solid do dents mean anything."""

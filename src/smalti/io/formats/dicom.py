@@ -9,6 +9,7 @@ they were DICOM, with ``NAME/seg-1.dcm``; ``classes.json`` has the classes.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -245,7 +246,8 @@ def _names(tree: Tree, found: Sequence[Series]) -> list[str]:
         elif len(one.files) == 1:
             name = posixpath.splitext(first)[0]
         else:
-            name = posixpath.join(folder, f"series-{one.header.label or 1}".replace("/", "-"))
+            label = re.sub(r"[^\w.-]+", "-", one.header.label).strip("-.") or "1"
+            name = posixpath.join(folder, f"series-{label}")
         while name in names:
             name += "-2"
         names.append(inside(name))

@@ -204,15 +204,11 @@ def read_segments_of(seg: SegHeader, grid: Series, reading: Reading) -> Segmenta
             f"{name} is of a whole slide in tiles, which is not read here; convert it to a label TIFF"
         )
     content = read_content(seg.path, seg.path)
-    values = decoded(content, seg.path)
-    values = values.reshape(-1, *values.shape[-2:])
-    if len(values) != len(seg.image.frames):
-        raise damaged(name, "DICOM", f"it has {len(values)} frames, {len(seg.image.frames)} were promised")
     placer = _Placer(name, grid)
     wanted = {segment.number: segment for segment in seg.segments if segment.number > 0}
     pieces: dict[int, list[Runs]] = {number: [] for number in wanted}
     sums: dict[int, list[float]] = {number: [] for number in wanted}
-    for number, mask, frame, source, total in _masks(content, values, seg, reading.threshold):
+    for number, mask, frame, source, total in _masks(content, seg, reading.threshold):
         if number not in wanted:
             raise ReadError(
                 f"{name}: a frame is of segment {number}, which is not described; the file is damaged"
@@ -273,7 +269,7 @@ def _attributes(segment: Segment) -> dict[str, Any]:
 
 
 def _masks(
-    content: Any, values: np.ndarray, seg: SegHeader, threshold: float
+    content: Any, seg: SegHeader, threshold: float
 ) -> Iterator[tuple[int, np.ndarray, Frame, tuple[str, int] | None, float]]:
     """Segment number, mask (H, W), frame, source image and sum of fractions of each part of each frame."""
     kind = str(content.get("SegmentationType", ""))
@@ -281,7 +277,11 @@ def _masks(
     shared = content.get("SharedFunctionalGroupsSequence")
     most = float(content.get("MaximumFractionalValue") or 1)
     padding = content.get("PixelPaddingValue")
-    for index, (plane, frame) in enumerate(zip(values, seg.image.frames, strict=True)):
+    count = 0
+    for index, plane in enumerate(decoded(content, seg.path)):
+        if index >= len(seg.image.frames) or plane.shape != seg.image.frames[index].size_hw:
+            raise damaged(str(seg.path), "DICOM", "its frames are not as many, or not as large, as it says")
+        count, frame = index + 1, seg.image.frames[index]
         group = groups[index] if index < len(groups) else {}
         source = next(_sources(group), None)
         if kind == "LABELMAP":
@@ -302,6 +302,8 @@ def _masks(
             yield number, mask, frame, source, float(fractions[mask].sum())
         else:
             yield number, plane != 0, frame, source, float(np.count_nonzero(plane))
+    if count < len(seg.image.frames):
+        raise damaged(str(seg.path), "DICOM", f"it has {count} frames, {len(seg.image.frames)} were promised")
 
 
 def _frame_segment(group: Any, shared: Any, seg: SegHeader) -> int:

@@ -35,6 +35,7 @@ _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _EXPLICIT = "1.2.840.10008.1.2.1"
 _CATEGORY = f"CLASS^Annotated class^{SCHEME}"
 _STEPS = 65535
+_MAX_STACK = 4_000_000_000  # values of a stack of masks, which highdicom wants where segments overlap
 _MAX_DESCRIPTION = 1024  # characters that DICOM allows
 _TOO_LONG = '{"smalti":{"score":1}}'  # attributes that do not fit are left out, which the loss report states
 
@@ -283,6 +284,12 @@ def _described(highdicom: Any, truth: Segmentation, name: str, number: int) -> t
             labels = np.where(truth.void, len(truth) + 1, labels)
         dtype = np.uint8 if len(descriptions) < 256 else np.uint16
         return labels.astype(dtype), descriptions
+    count = truth.void.size * len(descriptions)
+    if count > _MAX_STACK:
+        raise InputError(
+            f"{name} has {len(descriptions)} overlapping segments of {truth.shape}, {count} values together, more than "
+            f"the {_MAX_STACK} that are put into one object; write smalti"
+        )
     masks = [*truth.masks(), *([truth.void] if with_void else [])]
     return np.stack(masks, axis=-1).astype(np.uint8), descriptions
 

@@ -208,7 +208,9 @@ def _columns(path: Path) -> dict[str, np.ndarray]:
                 if math.prod(shape) * dtype.itemsize > member.size:
                     raise ReadError(f"{path}: {member.name} promises {shape} and holds less")
                 content.seek(0)
-                columns[member.name.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
+                columns[member.name.removesuffix(".npy")] = np.lib.format.read_array(
+                    content, allow_pickle=False
+                )
             except (ValueError, EOFError) as error:
                 raise ReadError(f"{path}, member {member.name} is damaged: {error}") from error
     return columns

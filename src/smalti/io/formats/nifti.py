@@ -55,6 +55,7 @@ MAX_CLASSES = 1024
 
 _VERSIONS: Mapping[str, int | None] = {"auto": None, "1": 1, "2": 2}
 _IGNORE = "ignore"  # the name by which nnU-Net knows void
+_VOID_NAMES = (_IGNORE, "void", "unlabeled", "unlabelled")
 _APART_VOXELS = 0.5
 
 
@@ -142,15 +143,8 @@ class Nifti(AnnotationFormat):
         if self.classes is None and description is not None and description.labels:
             labels = description.labels
             if any(isinstance(value, list | tuple) for value in labels.values()):
-                return _of_regions(labels, void, description.path)
-            plain = {name: value for name, value in labels.items() if "0" not in (name, str(value))}
-            try:
-                listed = class_list(tree, plain) if plain else ClassList((), DATASET)
-            except InputError as error:
-                raise ReadError(f"{description.path}: {error}") from error
-            if listed is None or not listed.numbered:
-                raise ReadError(f"{description.path}: wanted numbers with names under 'labels', got {labels}")
-            listed = replace(_in_known_colors(tree, listed), origin=str(description.path))
+                return _of_regions(labels, void, description.path, self.same_place)
+            listed = _in_known_colors(tree, _of_labels(labels, description.path))
         else:
             listed = class_list(tree, self.classes)
         if listed is None:
@@ -344,7 +338,25 @@ def _sample(
 # Classes
 
 
-def _of_regions(labels: Mapping[str, Any], void: tuple[int, ...], path: Path) -> LabelReader:
+def _of_labels(labels: Mapping[str, Any], path: Path) -> ClassList:
+    """The list of ``{"1": "liver"}`` (Decathlon) or ``{"liver": 1}`` (nnU-Net); 0 is no class."""
+    entries = []
+    for name, value in labels.items():
+        if isinstance(value, str) and name.isdecimal():
+            name, value = value, int(name)
+        if type(value) is not int or not name:
+            raise ReadError(f"{path}: the label {name!r} has {value!r}, wanted a number and a name")
+        if value != 0:
+            entries.append(Entry(name, value, kind="void" if name.lower() in _VOID_NAMES else "class"))
+    try:
+        return ClassList(tuple(entries), str(path))
+    except InputError as error:
+        raise ReadError(str(error)) from error
+
+
+def _of_regions(
+    labels: Mapping[str, Any], void: tuple[int, ...], path: Path, same_place: bool
+) -> LabelReader:
     """nnU-Net's regions: names with several numbers, which overlap."""
     regions: dict[str, tuple[int, ...]] = {}
     unclear = list(void)
@@ -358,7 +370,7 @@ def _of_regions(labels: Mapping[str, Any], void: tuple[int, ...], path: Path) ->
             regions[name] = numbers
     classes = ClassSet.from_names(regions)
     return LabelReader(
-        Numbering(classes, {}, str(path)), True, tuple(regions.values()), tuple(dict.fromkeys(unclear))
+        Numbering(classes, {}, str(path)), same_place, tuple(regions.values()), tuple(dict.fromkeys(unclear))
     )
 
 
