@@ -54,7 +54,7 @@ def by_glob_and_pillow(root: Path) -> Listing:
 
 def by_dataset(root: Path) -> Listing:
     dataset = Dataset.open(root)
-    return [(sample.name, size) for sample, size in zip(dataset, dataset.sizes(), strict=True) if size]
+    return [(name, size) for name, size in zip(dataset.names, dataset.sizes(), strict=True) if size]
 
 
 @row("scan-20k", peer="pillow and pathlib.glob", target=10, repeats=5)

@@ -12,6 +12,7 @@ SAYS = {
     "01_segment_one_image.py": "Segmentation(303 x 384, 24 segments: object 24, spacing px)",
     "02_measure_in_micrometres.py": "area 132.4 um2",
     "03_compare_two_methods.py": "24 the same at IoU > 0.5",
+    "04_augment.py": "11 of 24 coins are left, 4496 pixels are void",
     "05_scenes.py": "24 of 25 nuclei found at IoU > 0.5",
 }
 

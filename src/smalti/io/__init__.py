@@ -24,7 +24,7 @@ FORMATS: dict[str, str] = {
     ".npy": _RASTER,
     ".nii": "smalti.io.medical:read_nifti",
     ".nii.gz": "smalti.io.medical:read_nifti",
-    ".nrrd": "smalti.io.medical:read_nrrd",
+    ".nrrd": "smalti.io.nrrd:read_nrrd",
     ".dcm": "smalti.io.dicom:read_dicom",
 }
 """Suffix of a file name -> ``module:function`` that reads it: ``function(source, **options) -> Image``."""

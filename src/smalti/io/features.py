@@ -265,7 +265,7 @@ def _size(top: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _score(feature: Feature) -> float:
-    score = feature.properties.get("score")
+    score: Any = feature.properties.get("score")
     return float(score) if _is_score(score) else 1.0
 
 

@@ -288,5 +288,5 @@ def _keys_for(geometry: Geometry) -> tuple[dict[int, int], str]:
 def _linear_unit(geometry: Geometry) -> int:
     """Of an affine in feet the spacing is in metres all the same."""
     assert geometry.affine is not None and geometry.spacing is not None
-    step = float(np.hypot(*geometry.affine[:2, 0]))
-    return min(_METRES, key=lambda code: abs(step * _METRES[code] - geometry.spacing[-1]))
+    step, metres = float(np.hypot(*geometry.affine[:2, 0])), geometry.spacing[-1]
+    return min(_METRES, key=lambda code: abs(step * _METRES[code] - metres))

@@ -19,8 +19,8 @@ _MORE = 1 << 18
 def image_size(path: str | os.PathLike[str]) -> tuple[int, ...]:
     """Size of the image that ``io.read`` gives, (H, W) or (D, H, W), turned as EXIF asks.
 
-    PNG, JPEG, TIFF and NIfTI say it in their headers; other files are read whole. Raises ``ReadError`` as ``io.read`` does,
-    but a file whose beginning is whole may be damaged further on.
+    PNG, JPEG, TIFF and NIfTI say it in their headers; other files are read whole. Raises ``ReadError`` as ``io.read``
+    does, but a file whose beginning is whole may be damaged further on.
     """
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))

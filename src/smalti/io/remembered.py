@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 def recall(kind: str, path: Path) -> dict[str, np.ndarray]:
     """The columns of this ``kind`` last kept for ``path``; none where there are none."""
     try:
-        with np.load(_place(kind, path), allow_pickle=False) as columns:
+        with _place(kind, path).open("rb") as file, np.load(file, allow_pickle=False) as columns:
             return {name: columns[name] for name in columns.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return {}

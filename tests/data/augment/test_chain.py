@@ -3,6 +3,7 @@
 import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,3 +168,13 @@ def test_a_draft_is_all_a_new_augmentation_needs():
     chain = Chain.make({"steps": [Invert(), "flip:probability=1", Invert()]})
     assert np.array_equal(chain.apply_arrays(pixels, None, sample_rng(0, 0)).pixels, pixels[:, ::-1])
     assert np.array_equal(Invert().apply_arrays(pixels, None, sample_rng(0, 0)).pixels, 255 - pixels)
+
+
+def test_the_page_lists_every_augmentation_and_preset():
+    page = (Path(__file__).parents[3] / "docs" / "augment.md").read_text()
+    for name in AUGMENTATIONS:
+        step = make_augmentation(name)
+        summary = " ".join((type(step).__doc__ or "").split("\n\n")[0].replace("``", "`").split())
+        takes = ", ".join(f"{ndim}-D" for ndim in step.ndims)
+        assert f"| `{name}` | {summary} | {takes} | {step.source} |" in page
+    assert all(name in page for name in PRESETS)

@@ -195,6 +195,21 @@ def test_so_does_one_of_a_volume(step):
     assert np.abs(place(found) - place(truth))[:3].max() < 0.35
 
 
+@pytest.mark.parametrize(
+    "step", ["flip:probability=1", "scale:factor=[2,2]", "crop:size=[9]", "quarter-turn:turns=[1]"]
+)
+def test_so_does_one_of_a_picture_in_a_world_of_three_axes(step):
+    affine = np.array([[0.5, 0, 0.1, 10], [0, 0.6, 0, 20], [0, 0.05, 1.0, 30], [0, 0, 0, 1]])
+    labels = np.zeros((20, 30), np.int32)
+    labels[10, 14] = 1
+    image = Image(labels[..., np.newaxis].astype(np.uint8), geometry=Geometry((0.6, 0.5), "mm", affine))
+    _, found = Chain.make({"steps": [step]}).apply(
+        image, Segmentation.from_labels(labels, geometry=image.geometry), sample_rng(0, 2)
+    )
+    y, x = (at.mean() for at in np.nonzero(found.labels))
+    assert found.geometry.affine @ [x, y, 0, 1] == pytest.approx(affine @ [14, 10, 0, 1], abs=0.2)
+
+
 @pytest.mark.parametrize("step", ["elastic", "perspective:share=[0.1,0.1]", "mosaic"])
 def test_bent_images_have_a_spacing_but_no_place_in_the_world(step):
     image = Image(positions((40, 40)), geometry=Geometry((0.5, 0.5), "m", np.eye(3), "EPSG:32631"))

@@ -124,13 +124,13 @@ def _geometry(geometry: Geometry, draft: Draft) -> Geometry:
 def _moved_affine(affine: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """The affine of the result, in the convention of the image's own.
 
-    Affines take x, y (, z) and 1. Of a picture they count from the corner of the first pixel, as georeferenced
-    rasters do; of a volume from the middle of the first voxel, as NIfTI and DICOM do.
+    Affines take x, y (, z) and 1. Those of 3 x 3 count from the corner of the first pixel, as georeferenced rasters
+    do; those of 4 x 4 from the middle of the first voxel, as NIfTI and DICOM do.
     """
     ndim = len(moved) - 1
     order = [*range(ndim - 1, -1, -1), ndim]
     matrix = moved[order][:, order]
-    if ndim == 2:
+    if len(affine) == 3:
         corner = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
         matrix = corner @ matrix @ np.linalg.inv(corner)
     if len(affine) > ndim + 1:  # a picture in a world of three axes

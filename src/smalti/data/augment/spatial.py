@@ -77,7 +77,9 @@ class QuarterTurn(Spatial):
     """Turned in the plane of y and x by a multiple of 90 degrees, pixel by pixel."""
 
     name: ClassVar[str] = "quarter-turn"
-    source: ClassVar[str] = "the eight symmetries of the square: any text on group theory (dihedral group D4)"
+    source: ClassVar[str] = (
+        "Cohen and Welling, Group equivariant convolutional networks, ICML (2016): the group p4m"
+    )
 
     turns: tuple[Literal[0, 1, 2, 3], ...] = Field(
         (0, 1, 2, 3),

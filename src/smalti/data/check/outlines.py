@@ -44,7 +44,8 @@ class Fits:
     share of it that has an edge there not much weaker than the strongest nearby.
     ``offset_px`` is how far outside the outline the edges are, below 0 inside; ``offset_fit`` how well an outline would fit
     there and ``agree`` the share of the outline that says so. ``shift_yx`` (K, 2) and ``shift_fit`` are the same for moving
-    aside, ``back_fit`` for moving as far the other way: outlines that are too large find edges both ways.
+    aside, ``back_fit`` for moving as far the other way: outlines that are too large find edges both ways. ``onto`` is the
+    share of a segment that would then lie on others, whose edges are their own.
     """
 
     segment: np.ndarray
@@ -59,6 +60,7 @@ class Fits:
     shift_gain: np.ndarray
     shift_fit: np.ndarray
     back_fit: np.ndarray
+    onto: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def outlines(image: Image, truth: Segmentation, labels: np.ndarray) -> Outlines 
     solid = np.full(len(truth) + 1, np.nan)
     solid[things] = solidity
     return Outlines(
-        _fits(arcs, slopes, smooth),
+        _fits(truth, labels, arcs, slopes, smooth),
         _necks(truth, smooth, things[solidity < DENTED]),
         _touching(truth, arcs, slopes, solid, is_thing),
         things,
@@ -126,7 +128,9 @@ def _solidity(runs: Runs, shape: tuple[int, ...]) -> np.ndarray:
     return measure(segments, properties=["solidity"])["solidity"]
 
 
-def _fits(arcs: Arcs, slopes: np.ndarray, smooth: np.ndarray) -> Fits:
+def _fits(
+    truth: Segmentation, labels: np.ndarray, arcs: Arcs, slopes: np.ndarray, smooth: np.ndarray
+) -> Fits:
     offsets, counts, segment = _rows(arcs, saturating(slopes))
     peak = offsets.argmax(axis=1)
     offset = peak + _beyond(offsets, peak) - REACH_PX
@@ -145,6 +149,10 @@ def _fits(arcs: Arcs, slopes: np.ndarray, smooth: np.ndarray) -> Fits:
     if best[0] != middle:
         around = shift[0] + _FINE
         shift[0] = around[saturating(shift_scores(arcs, smooth, around)).mean(axis=0).argmax()]
+    onto = np.zeros(len(segment))
+    for index in range(1, len(segment)):
+        if np.abs(shift[index]).max() > 2:
+            onto[index] = _covered(truth, labels, int(segment[index]), shift[index])
     return Fits(
         segment,
         counts,
@@ -158,7 +166,20 @@ def _fits(arcs: Arcs, slopes: np.ndarray, smooth: np.ndarray) -> Fits:
         shift_fit / np.maximum(shifts[:, middle], 1e-6),
         shift_fit,
         shifts[np.arange(len(shifts)), len(_COARSE) - 1 - best],
+        onto,
     )
+
+
+def _covered(truth: Segmentation, labels: np.ndarray, k: int, shift: np.ndarray) -> float:
+    """Share of segment ``k`` that lies on other segments once it is moved."""
+    start, stop = truth.runs.of(k)
+    width = labels.shape[1]
+    y, x = np.divmod(np.asarray(start, np.int64), width)
+    middle = x + (np.asarray(stop) - start) // 2  # one pixel a run is enough to tell
+    y, x = y + shift[0], middle + shift[1]
+    inside = (y >= 0) & (y < labels.shape[0]) & (x >= 0) & (x < width)
+    below = labels[y[inside], x[inside]]
+    return float(np.sum(((below > 0) & (below != k)) * (stop - start)[inside]) / max(1, np.sum(stop - start)))
 
 
 def _rows(arcs: Arcs, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

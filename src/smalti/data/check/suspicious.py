@@ -37,6 +37,8 @@ HOME = 0.7
 """Most of a segment's outline that may lie on edges of its own: dim objects beside bright ones do."""
 AGREE = 0.58
 """Share of an outline that must find its edge at that distance."""
+ONTO = 0.2
+"""Most of a segment that may come to lie on others where it would fit better."""
 FIT = 0.7
 """A segment must fit at the new place this well, against how well outlines fit in half of the set's images."""
 CONVEX = 0.88
@@ -94,6 +96,7 @@ class SuspiciousJudge:
         aside = moved >= np.where(single, SHIFT_OF_ONE_PX, SHIFT_PX)
         aside &= fits.shift_gain >= np.where(single, SHIFT_GAIN_OF_ONE, SHIFT_GAIN)
         aside &= one_way >= np.where(single, ONE_WAY_OF_ONE, ONE_WAY)
+        aside &= fits.onto <= ONTO
         grown = inside & (np.abs(beyond) >= np.where(single, OFFSET_OF_ONE_PX, OFFSET_PX))
         grown &= (fits.offset_gain >= np.where(single, OFFSET_GAIN_OF_ONE, OFFSET_GAIN)) & (fits.agree >= AGREE)
         fitting = FIT * self._fits.median
@@ -197,8 +200,9 @@ class SuspiciousJudge:
             faint = 0.42 if len(seams) < 20 else min(0.42, 0.75 * seams.median)
             faintest = pairs.seam[index] <= faint / 2
             whole = pairs.together[index] >= max(
-                0.88 if faintest else 0.9, usual.median - (0.06 if faintest else 0.035), pairs.apart[index] - 0.05
+                0.88 if faintest else 0.9, usual.median - (0.06 if faintest else 0.03), pairs.apart[index] - 0.05
             )
+            whole &= self._more_usual_together(truth, one, other)
             if pairs.contact[index] >= 0.8 and pairs.seam[index] <= faint and whole:
                 boxes = truth.boxes[[one - 1, other - 1]]
                 yield Finding.of(
@@ -218,3 +222,12 @@ class SuspiciousJudge:
                     },
                     certainty=certainty(-float(pairs.seam[index]), -0.45, -0.15),
                 )
+
+    def _more_usual_together(self, truth: Truth, one: int, other: int) -> bool:
+        """Whether two segments together have a more usual size than each by itself, or nearly so."""
+        of_class = truth.class_ids == truth.class_ids[one - 1]
+        areas = truth.areas_px[of_class & (truth.areas_px > 0)]
+        usual = np.median(areas) if len(areas) >= 6 else self._areas[int(truth.class_ids[one - 1])].median
+        parts = truth.areas_px[[one - 1, other - 1]]
+        apart = np.abs(np.log(parts / usual)).mean()
+        return bool(abs(np.log(parts.sum() / usual)) <= apart + 0.2)

@@ -57,8 +57,12 @@ class Cityscapes(MaskFolder):
 
     def recognise(self, tree: Tree) -> Recognised | None:
         ends = ("_gtFine_labelIds.png", "_gtFine_instanceIds.png", "_gtCoarse_labelIds.png")
+        if tree.focus is not None or not any(
+            "gtFine/" in each or "gtCoarse/" in each for each in tree.folders
+        ):
+            return None
         found = next((path for path in tree.paths if path.endswith(ends)), None)
-        if tree.focus is not None or found is None:
+        if found is None:
             return None
         return Recognised(0.95, f"{found} is named as in Cityscapes")
 

@@ -40,6 +40,7 @@ from .coco_json import (
     size_and_geometry,
 )
 from .coco_writer import Writer, geometry_extra
+from .documents import without_collecting
 from .format import AnnotationFormat, Annotations, Problem, Recognised
 from .images import place_image
 from .records import picture_truths
@@ -78,6 +79,10 @@ class Coco(AnnotationFormat):
         return None
 
     def open(self, tree: Tree) -> Annotations:
+        with without_collecting():
+            return self._open(tree)
+
+    def _open(self, tree: Tree) -> Annotations:
         problems: list[Problem] = []
         files = read_files(tree, panoptic=False)
         places = Places(tree, files)

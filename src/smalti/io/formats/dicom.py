@@ -21,8 +21,10 @@ from ...classes import ClassSet
 from ...errors import InputError, ReadError
 from ...sample import Sample
 from ...segmentation import Segmentation
-from ..dicom import SEGMENTATIONS, Header, Series, arrange, group_series, read_header
-from .dicom_seg import Reading, SegHeader, fits, own_grid, read_seg_header, read_segments_of
+from ..dicom import Series, arrange, group_series
+from ..dicom_files import SEGMENTATIONS, Header, read_header
+from .dicom_grid import fits, own_grid
+from .dicom_seg import Reading, SegHeader, read_seg_header, read_segments_of
 from .format import AnnotationFormat, Annotations, Problem, Recognised
 from .pairing import Pair
 from .records import about, read_classes, write_classes
@@ -110,7 +112,7 @@ class DicomSeg(AnnotationFormat):
         write_classes(folder, classes)
         if pairs:
             tree = Tree(folder)
-            derived = {sample.name: _told(tree, sample) for sample in DicomSeg().open(tree).samples}
+            derived = {sample.name: _told(tree, sample) for sample in DicomSeg.make({}).open(tree).samples}
             if any(derived.get(pair.name) != pair for pair in pairs):
                 write_samples(folder, pairs)
         return [pair.name for pair in pairs]
@@ -131,7 +133,7 @@ class DicomSeg(AnnotationFormat):
     ) -> Iterator[tuple[Series, list[SegHeader]]]:
         for seg in segs:
             try:
-                yield own_grid(seg), [seg]
+                yield own_grid(seg.image), [seg]
             except ReadError as error:
                 problems.append(_problem(tree, seg.path, error))
 
@@ -230,7 +232,7 @@ def _owner(seg: SegHeader, series: Sequence[Series]) -> int | None:
             return index
     reference = seg.image.frame_of_reference
     for index, one in enumerate(series):
-        if reference and one.header.frame_of_reference == reference and fits(seg, one):
+        if reference and one.header.frame_of_reference == reference and fits(seg.image, one):
             return index
     return None
 

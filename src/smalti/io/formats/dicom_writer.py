@@ -24,7 +24,8 @@ from ...image import Image
 from ...optional import require
 from ...sample import Sample
 from ...segmentation import Segmentation
-from ..dicom import Series, read_content
+from ..dicom import Series
+from ..dicom_files import read_content
 from ..writing import replacing
 from .dicom_seg import SCHEME, VOID_CODE
 from .records import rows

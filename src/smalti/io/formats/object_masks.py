@@ -66,7 +66,7 @@ class ObjectMasks(MaskFolder):
     def recognise(self, tree: Tree) -> Recognised | None:
         if tree.focus is not None:
             return None
-        if any(path.endswith(f"/{LIST}") for path in tree.paths):
+        if any(folder and folder + LIST in tree.path_set for folder in tree.folders):
             return Recognised(0.95, f"masks have {LIST} beside them")
         try:
             pairing = find_pairs(tree, self.images, self.masks)

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -42,7 +43,7 @@ class Pairing:
     problems: Sequence[Problem] = ()
     choices: Sequence[str] = ()
 
-    @property
+    @cached_property
     def masks(self) -> list[str]:
         """Paths of all masks that have an image."""
         return [pair.mask for pair in self.pairs if pair.mask is not None]

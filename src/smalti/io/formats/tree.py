@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import compress
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -86,29 +87,32 @@ class Tree:
         """The same for asking whether a file is there."""
         return frozenset(self.paths)
 
+    @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """The folders that have files, each with a slash at its end; empty for the root."""
+        return tuple(dict.fromkeys(path[: path.rfind("/") + 1] for path in self.paths))
+
     def with_suffix(self, *suffixes: str) -> list[str]:
         """Paths that end in one of ``suffixes`` (lower case, such as ``.png`` or ``.nii.gz``)."""
+        plain = all(suffix.rfind(".") == 0 for suffix in suffixes)
         endings = {suffix[suffix.rfind(".") :] for suffix in suffixes}
         there = [ending for ending in endings if ending in self._by_ending]
         if not there:
             return []
+        if len(there) == 1 and plain:
+            return self._by_ending[there[0]].copy()
         among = self._by_ending[there[0]] if len(there) == 1 else self.paths
         return [path for path in among if path.lower().endswith(suffixes)]
 
     @cached_property
     def _by_ending(self) -> dict[str, list[str]]:
         """Paths by what stands from the last point on, in lower case: twenty formats look for theirs."""
-        found: dict[str, list[str]] = {}
-        for path in self.paths:
-            found.setdefault(path[path.rfind(".") :], []).append(path)
-        merged: dict[str, list[str]] = {}
-        for ending, paths in found.items():
-            low = ending.lower()
-            if low in merged:
-                merged[low] = [path for path in self.paths if path[path.rfind(".") :].lower() == low]
-            else:
-                merged[low] = paths
-        return merged
+        endings = [path[path.rfind(".") :].lower() for path in self.paths]
+        return {
+            ending: list(compress(self.paths, map(ending.__eq__, endings)))
+            for ending in set(endings)
+            if "/" not in ending
+        }
 
     def file(self, name: str) -> Path:
         """The place of a file named in the dataset. Raises ``ReadError`` for one outside of it."""

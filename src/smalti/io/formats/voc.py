@@ -108,11 +108,16 @@ class Voc(AnnotationFormat):
 def _roots(tree: Tree) -> list[str]:
     """The folders, with a slash or empty for the dataset's own, that have masks of classes."""
     found: dict[str, None] = {}
-    for path in tree.with_suffix(".png"):
-        before, marker, _ = path.partition(f"{CLASSES}/")
+    for folder in tree.folders:
+        before, marker, _ = folder.partition(f"{CLASSES}/")
         if marker and (not before or before.endswith("/")):
             found[before] = None
-    return list(found)
+    roots = list(found)
+    return [
+        root
+        for root in roots
+        if any(each.startswith(f"{root}{CLASSES}/") for each in tree.with_suffix(".png"))
+    ]
 
 
 def _samples(
