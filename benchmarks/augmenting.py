@@ -1,14 +1,19 @@
 """Augmentation against what trainings use today: Pillow as torchvision uses it, albumentations, MONAI.
 
+The rows of albumentations and of MONAI, which brings torch, are there where these are installed.
+
 Every side does the same operations with the same strengths, and both results are compared. Exact are flips, crops and
 brightness; a rotation is the same up to how values are interpolated and rounded, and each row says within which bounds.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
+from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,6 +26,8 @@ from PIL import ImageEnhance
 from skimage import data
 
 from smalti.data.augment import Chain, sample_rng
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network for newer versions otherwise
 
 SIDE, CROP = 512, 256
 DEGREES, ZOOM = 12.0, 1.1
@@ -67,6 +74,14 @@ def alike(
     apart = np.abs(peer[0].astype(np.float64) - ours[0])[inside]
     same = (np.asarray(peer[1]) == ours[1])[inside]
     return bool(inside.mean() > 0.5 and (apart <= levels).mean() >= share and same.mean() >= share)
+
+
+Prepare = Callable[[], Comparison]
+
+
+def row_with(module: str, name: str, **described: Any) -> Callable[[Prepare], Prepare]:
+    """A row of the table if ``module`` is installed, else none."""
+    return row(name, **described) if find_spec(module) else lambda prepare: prepare
 
 
 # A training sample
@@ -133,7 +148,7 @@ def sample_256() -> Comparison:
 # albumentations
 
 
-@row("augment-albumentations", peer="albumentations", target=0.77)
+@row_with("albumentations", "augment-albumentations", peer="albumentations", target=0.77)
 def augment_albumentations() -> Comparison:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -259,7 +274,7 @@ def against_monai(
 STEPS_NOTE = "flip, rotate, zoom, noise, intensity"
 
 
-@row("augment-monai", peer="monai dictionary transforms", target=50)
+@row_with("monai", "augment-monai", peer="monai dictionary transforms", target=50)
 def augment_monai() -> Comparison:
     pixels, labels = cached()
     grey = cv2.cvtColor(np.array(pixels[0]), cv2.COLOR_RGB2GRAY)[::2, ::2, np.newaxis]
@@ -272,7 +287,7 @@ def augment_monai() -> Comparison:
     )
 
 
-@row("augment-monai-3d", peer="monai dictionary transforms", repeats=5)
+@row_with("monai", "augment-monai-3d", peer="monai dictionary transforms", repeats=5)
 def augment_monai_3d() -> Comparison:
     rng = np.random.default_rng(0)
     coarse = rng.random((6, 6, 6)).astype(np.float32)

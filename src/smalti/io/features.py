@@ -6,8 +6,7 @@ reference system, of another one (then pyproj moves them), or pixel corners of a
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,21 +15,14 @@ import numpy as np
 from ..classes import ClassSet
 from ..errors import InputError, ReadError
 from ..geometry import Geometry
-from ..optional import require
 from ..runs import Runs
 from ..segmentation import Segmentation
 from .formats.outlines import line_runs, polygon_runs
 from .formats.records import columns
-from .geojson import WGS84
-
-PIXELS = "pixels"
-"""Stands for a reference system where coordinates are pixel corners of the image."""
+from .placing import Move, to_pixels_of, touches
 
 _OWN = ("class", "score", "segment", "void")  # properties with a meaning of their own
 _LABELS = ("class", "class_name", "label", "category", "classification")  # where others keep the class
-_URN = re.compile(r"urn:(?:x-)?ogc:def:crs:([a-z]+):[^:]*:(\w+)", re.IGNORECASE)
-
-Move = Callable[[np.ndarray], np.ndarray]  # points (P, 2) in the world to pixel corners (P, 2)
 
 
 @dataclass(frozen=True)
@@ -127,14 +119,14 @@ def segments_of(
     none touches the image, unless not ``all_there``.
     """
     size = (int(shape[0]), int(shape[1]))
-    move = _mover(collection, size, geometry, crs, name)
+    move = _way(collection, size, geometry, crs, name)
     runs: list[Runs] = []
     kept: list[Feature] = []
     voids: list[Runs] = []
     for feature in collection.features:
         try:
             points = move(feature.points())
-            if len(points) and not _touches(points, size, buffer_px or 0.0):
+            if len(points) and not touches(points, size, buffer_px or 0.0):
                 continue
             placed = _runs_of(feature, move, size, buffer_px)
         except InputError as error:
@@ -147,7 +139,7 @@ def segments_of(
     if collection.features and not kept and not voids and all_there:
         raise ReadError(
             f"{name}: none of its {len(collection.features)} features touches the image of {size[0]} x {size[1]} "
-            "pixels; is it of another image, or another reference system? (crs=EPSG:..., crs=image)"
+            "pixels; is it of another image, or another reference system? (crs=EPSG:..., image or pixels)"
         )
     void = None
     if voids:
@@ -162,11 +154,6 @@ def segments_of(
         void=void,
         attributes=_attributes(kept, label),
     )
-
-
-def same_crs(one: str | None, other: str | None) -> bool:
-    """Whether two names mean one reference system; nothing is looked up."""
-    return _plain_crs(one) == _plain_crs(other)
 
 
 # Records
@@ -293,81 +280,13 @@ def _attributes(features: Sequence[Feature], label: str) -> dict[str, np.ndarray
 # Places
 
 
-def _plain_crs(crs: str | None) -> str | None:
-    """One name for the ways to name a system."""
-    if crs is None:
-        return None
-    text = crs.strip()
-    match = _URN.fullmatch(text)
-    text = f"{match[1]}:{match[2]}" if match else text
-    upper = text.upper().replace(" ", "")
-    return "WGS84" if upper in WGS84 else upper
-
-
-def _mover(collection: Collection, size: tuple[int, int], geometry: Geometry, crs: str, name: str) -> Move:
-    """The way from the coordinates of a file to pixel corners of an image."""
-    affine = geometry.affine if geometry.affine is not None and geometry.affine.shape == (3, 3) else None
-    given = crs or collection.crs
+def _way(collection: Collection, size: tuple[int, int], geometry: Geometry, crs: str, name: str) -> Move:
     if collection.size_hw is not None and not crs:
         if collection.size_hw != size:
             raise ReadError(f"{name} is of an image of {collection.size_hw} pixels, this one is {size}")
         return lambda points: points
-    if affine is None:
-        if given is None or crs in (PIXELS, "image"):
-            return lambda points: points
-        raise ReadError(f"{name} is in {given}, its image lies nowhere (no affine); crs=pixels takes pixels")
-    if crs == PIXELS:
-        return lambda points: points
-    if not np.linalg.det(affine[:2, :2]):
-        raise ReadError(f"{name}: the affine of its image puts all pixels on one line")
-    inverse = np.linalg.inv(affine[:2, :2])
-
-    def to_pixels(points: np.ndarray) -> np.ndarray:
-        return (points - affine[:2, 2]) @ inverse.T
-
-    if crs == "image" or geometry.crs is None or same_crs(given or "WGS84", geometry.crs):
-        return to_pixels
-    if given is None and _cannot_be_degrees(collection, to_pixels, size):
-        return to_pixels
-    project = _projection(given or "EPSG:4326", geometry.crs, name)
-    return lambda points: to_pixels(project(points))
-
-
-def _cannot_be_degrees(collection: Collection, to_pixels: Move, size: tuple[int, int]) -> bool:
-    """Whether coordinates without a system are surely the image's: none is a longitude, and they lie on the image."""
     points = np.concatenate([feature.points() for feature in collection.features] or [np.empty((0, 2))])
-    if not len(points) or (np.abs(points) <= [360, 90]).all(axis=1).any():
-        return False
-    return _touches(to_pixels(points), size, 0.0)
-
-
-def _projection(source: str, target: str, name: str) -> Move:
-    pyproj = require("pyproj", "geo")
-    try:
-        transformer = pyproj.Transformer.from_crs(_for_proj(source), _for_proj(target), always_xy=True)
-    except pyproj.exceptions.ProjError as error:
-        raise ReadError(
-            f"{name}: no way from {source} to {target[:60]}: {str(error).splitlines()[0]}; give crs=..."
-        ) from error
-
-    def project(points: np.ndarray) -> np.ndarray:
-        if not len(points):
-            return points
-        moved = np.column_stack(transformer.transform(points[:, 0], points[:, 1]))
-        if not np.isfinite(moved).all():
-            raise InputError(f"its coordinates have no place in {target[:60]}")
-        return moved
-
-    return project
-
-
-def _for_proj(crs: str) -> str:
-    return "EPSG:4326" if _plain_crs(crs) == "WGS84" else crs
-
-
-def _touches(points: np.ndarray, size: tuple[int, int], reach: float) -> bool:
-    low, high = points.min(axis=0) - reach, points.max(axis=0) + reach
-    return bool((high >= 0).all() and (low <= size[::-1]).all())
+    return to_pixels_of(size, geometry, collection.crs, crs, points, name)
 
 
 def _runs_of(feature: Feature, move: Move, size: tuple[int, int], buffer_px: float | None) -> Runs:

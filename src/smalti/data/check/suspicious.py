@@ -41,6 +41,10 @@ ONTO = 0.2
 """Most of a segment that may come to lie on others where it would fit better."""
 FIT = 0.7
 """A segment must fit at the new place this well, against how well outlines fit in half of the set's images."""
+ONE_OBJECT = 0.7
+"""Least certainty with which two segments are told to be one."""
+USUAL_SEAM = 0.6
+"""How steep seams are against outlines where a set has too few to say."""
 CONVEX = 0.88
 """Only where half of a class is this solid do dents mean anything."""
 
@@ -197,17 +201,13 @@ class SuspiciousJudge:
             usual, seams = self._solidity[class_id], self._seams[class_id]
             if len(usual) < 10:
                 continue
-            faint = 0.42 if len(seams) < 20 else min(0.42, 0.75 * seams.median)
-            faintest = pairs.seam[index] <= faint / 2
-            whole = pairs.together[index] >= max(
-                0.88 if faintest else 0.9, usual.median - (0.06 if faintest else 0.03), pairs.apart[index] - 0.05
-            )
-            whole &= self._more_usual_together(truth, one, other)
-            if pairs.contact[index] >= 0.8 and pairs.seam[index] <= faint and whole:
+            seam = float(pairs.seam[index]) / (seams.median if len(seams) >= 20 else USUAL_SEAM)
+            sure = one_object(float(pairs.contact[index]), seam, float(pairs.together[index]) - usual.median)
+            if sure >= ONE_OBJECT:
                 boxes = truth.boxes[[one - 1, other - 1]]
                 yield Finding.of(
                     "split",
-                    f"Segments {one} and {other} of {where.name} touch along a line that the image does not show; together "
+                    f"Segments {one} and {other} of {where.name} touch along a line that the image hardly shows; together "
                     "they have the shape of one object.",
                     samples=(where.name,),
                     files=where.files,
@@ -219,15 +219,19 @@ class SuspiciousJudge:
                         "usual_seam": seams.median,
                         "contact": float(pairs.contact[index]),
                         "solidity_together": float(pairs.together[index]),
+                        "usual_solidity": usual.median,
                     },
-                    certainty=certainty(-float(pairs.seam[index]), -0.45, -0.15),
+                    certainty=sure,
                 )
 
-    def _more_usual_together(self, truth: Truth, one: int, other: int) -> bool:
-        """Whether two segments together have a more usual size than each by itself, or nearly so."""
-        of_class = truth.class_ids == truth.class_ids[one - 1]
-        areas = truth.areas_px[of_class & (truth.areas_px > 0)]
-        usual = np.median(areas) if len(areas) >= 6 else self._areas[int(truth.class_ids[one - 1])].median
-        parts = truth.areas_px[[one - 1, other - 1]]
-        apart = np.abs(np.log(parts / usual)).mean()
-        return bool(abs(np.log(parts.sum() / usual)) <= apart + 0.2)
+
+def one_object(contact: float, seam: float, solidity: float) -> float:
+    """How likely two touching segments are one object, 0..1.
+
+    ``contact`` is the length of the line between them against the root of the smaller area, ``seam`` how steep the image is
+    along it against what is usual for touching objects, ``solidity`` that of both together against the usual one. A
+    logistic regression on 318 objects cut in two on purpose and 1547 pairs as annotators left them, in made-up cells and
+    in photographs of nuclei (DSB 2018).
+    """
+    votes = -4.73 + 2.64 * min(contact, 2.5) - 2.61 * np.log(seam + 0.08) + 33.1 * min(max(solidity, -0.2), 0.03)
+    return float(1 / (1 + np.exp(-votes)))

@@ -133,7 +133,7 @@ def label_reader(
 ) -> LabelReader:
     """The reader by the classes a person gives, or ``dataset.json`` has, or another list; else each number is one.
 
-    ``void`` are numbers where nobody said what there is. Raises ``ReadError`` and ``InputError`` for lists that are none.
+    ``void`` are numbers where nobody said what there is. Raises ``ReadError`` and ``InputError`` for what is no list.
     """
     if classes is None and description is not None and description.labels:
         labels = description.labels
