@@ -50,14 +50,17 @@ def class_maps(pictures: np.ndarray) -> np.ndarray:
     )
 
 
+FOLDER = tempfile.TemporaryDirectory()  # removed when the process ends
+
+
 @cache
 def cached() -> tuple[np.ndarray, np.ndarray]:
     """The photographs and their classes as a training reads them: arrays on disk, mapped into memory."""
-    folder = Path(tempfile.mkdtemp())
+    pixels, labels = (Path(FOLDER.name) / name for name in ("pixels.npy", "labels.npy"))
     pictures = photographs()
-    np.save(folder / "pixels.npy", pictures)
-    np.save(folder / "labels.npy", class_maps(pictures))
-    return np.load(folder / "pixels.npy", mmap_mode="r"), np.load(folder / "labels.npy", mmap_mode="r")
+    np.save(pixels, pictures)
+    np.save(labels, class_maps(pictures))
+    return np.load(pixels, mmap_mode="r"), np.load(labels, mmap_mode="r")
 
 
 def well_inside(labels: np.ndarray, margin: int = 3) -> np.ndarray:

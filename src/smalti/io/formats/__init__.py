@@ -75,11 +75,3 @@ def recognise(tree: Tree, options: Mapping[str, object] | None = None) -> tuple[
             "name one with --format, or the folder or file of one of them"
         )
     return best, found[best]
-
-
-# TEMPORARY while the formats are being written: those whose file is not there yet are left out.
-from pathlib import Path as _Path  # noqa: E402
-
-for _name, _home in list(ANNOTATION_FORMATS.items()):
-    if not (_Path(__file__).parent / (_home.split(":")[0].rsplit(".", 1)[1] + ".py")).is_file():
-        del ANNOTATION_FORMATS[_name]
