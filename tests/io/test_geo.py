@@ -105,7 +105,9 @@ def test_tags_that_make_no_sense_are_no_place(tags):
 
 
 def metadata(*items):
-    text = "".join(f'<Item name="{name}" sample="{i}" role="{name.lower()}">{value}</Item>' for i, name, value in items)
+    text = "".join(
+        f'<Item name="{name}" sample="{i}" role="{name.lower()}">{value}</Item>' for i, name, value in items
+    )
     return (42112, 2, 0, f"<GDALMetadata>{text}</GDALMetadata>", True)
 
 
@@ -113,7 +115,11 @@ def test_bands_have_the_names_that_gdal_gives_them():
     named = [(i, "DESCRIPTION", name) for i, name in enumerate(["blue", "green", "nir"])]
     options = {"photometric": "minisblack", "planarconfig": "contig", "shape": (4, 6, 3)}
     assert read(tiff(extratags=[metadata(*named)], **options)).channels == ("blue", "green", "nir")
-    assert read(tiff(extratags=[metadata(*named[:2])], **options)).channels == ("channel_0", "channel_1", "channel_2")
+    assert read(tiff(extratags=[metadata(*named[:2])], **options)).channels == (
+        "channel_0",
+        "channel_1",
+        "channel_2",
+    )
     broken = (42112, 2, 0, "<!DOCTYPE x><GDALMetadata>", True)
     assert read(tiff(extratags=[broken], **options)).channels[0] == "channel_0"
 
@@ -149,7 +155,9 @@ def test_the_header_alone_tells_size_and_place(shape, options):
     content = tiff(shape, **options)
     image = read(content)
     found, place, _ = tiff_extent(io.BytesIO(content), Request("a"))
-    assert found == image.shape and place.spacing == image.geometry.spacing and place.crs == image.geometry.crs
+    assert (
+        found == image.shape and place.spacing == image.geometry.spacing and place.crs == image.geometry.crs
+    )
 
 
 # Real data
@@ -159,7 +167,12 @@ def test_the_header_alone_tells_size_and_place(shape, options):
 def test_naip(data_dir):
     image = read(next((data_dir / "naip_geotiff").glob("*.tif")))
     assert image.pixels.shape == (724, 934, 4) and image.pixels.dtype == np.uint8
-    assert image.channels == ("red", "green", "blue", "channel_3")  # its file says alpha, and GDAL's tag that it is none
+    assert image.channels == (
+        "red",
+        "green",
+        "blue",
+        "channel_3",
+    )  # its file says alpha, and GDAL's tag that it is none
     assert image.geometry.affine.tolist() == [[5, 0, 485902], [0, -5, 5209248], [0, 0, 1]]
     assert image.geometry.crs == "EPSG:26914" and image.geometry.spacing == (5, 5)
 

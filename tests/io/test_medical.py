@@ -21,7 +21,9 @@ from smalti.io.nrrd import read_nrrd
 
 nibabel = pytest.importorskip("nibabel", reason="the extra medical is not installed")
 
-AFFINE = np.array([[-0.5, 0, 0.1, 10], [0, 0.5, 0, -20.25], [0, 0.2, 2, 3], [0, 0, 0, 1]], np.float32).astype(float)
+AFFINE = np.array([[-0.5, 0, 0.1, 10], [0, 0.5, 0, -20.25], [0, 0.2, 2, 3], [0, 0, 0, 1]], np.float32).astype(
+    float
+)
 
 
 def save(path, array_xyz, affine=AFFINE, **header):
@@ -43,7 +45,9 @@ def test_x_is_the_last_axis_and_the_affine_takes_x_y_z(tmp_path):
     assert image.shape == (3, 4, 5) and image.pixels.flags.c_contiguous
     assert image.pixels[2, 1, 4, 0] == array[4, 1, 2]
     assert np.array_equal(image.geometry.affine, AFFINE) and image.geometry.crs == "RAS"
-    assert image.geometry.spacing == tuple(float(s) for s in nibabel.load(tmp_path / "a.nii.gz").header.get_zooms()[::-1])
+    assert image.geometry.spacing == tuple(
+        float(s) for s in nibabel.load(tmp_path / "a.nii.gz").header.get_zooms()[::-1]
+    )
     assert image.geometry.unit == "mm"
 
 
@@ -87,6 +91,7 @@ def test_without_codes_there_is_no_affine(tmp_path):
 
 def test_big_endian_values_are_native_here(tmp_path):
     header = nibabel.Nifti1Header(endianness=">")
+    header.set_data_dtype(np.int16)
     nibabel.save(nibabel.Nifti1Image(numbered(5, 4, 3), AFFINE, header), tmp_path / "a.nii")
     image = read(tmp_path / "a.nii")
     assert image.pixels.dtype == np.int16 and image.pixels.dtype.isnative
@@ -233,7 +238,10 @@ def test_nrrd_volume(encoding):
 
 def test_nrrd_axis_that_is_no_direction_is_the_channels():
     values = numbered(3, 4, 5, 2, dtype="<i2")
-    placed = PLACED | {"space_directions": "none (1,0,0) (0,1,0) (0,0,1)", "kinds": "vector domain domain domain"}
+    placed = PLACED | {
+        "space_directions": "none (1,0,0) (0,1,0) (0,0,1)",
+        "kinds": "vector domain domain domain",
+    }
     image = read_nrrd(nrrd(values, (2, 5, 4, 3), **placed))
     assert np.array_equal(image.pixels, values)
     flat = read_nrrd(nrrd(numbered(4, 5, dtype="<i2"), (5, 4), spacings="0.5 2"))

@@ -324,6 +324,19 @@ def test_labels_of_any_integers_survive(labels):
     assert set(np.unique(found).tolist()) == {*labels.ravel().tolist(), 3}
 
 
+def test_images_beyond_what_is_sampled_at_once_are_cropped_or_refused_in_words():
+    pixels = np.arange(3 * 40_000, dtype=np.int32).reshape(3, 40_000, 1)
+    for step in ("rotate:degrees=[1,1]", "elastic:distance_px=5000", "scale:factor=[1.1,1.1]"):
+        with pytest.raises(InputError, match="crop more"):
+            moved(step, pixels, None)
+    assert moved("flip:probability=1", pixels, None).pixels[0, 0, 0] == 39_999
+    small = moved(
+        ["rotate:degrees=[3,3]", "crop:size=[3,50];around=center"], pixels, None, interpolation="nearest"
+    )
+    assert abs(int(small.pixels[1, 25, 0]) - 60_000) < 3
+    assert moved("resize:size=[3,500]", pixels, None).pixels.shape == (3, 500, 1)
+
+
 def test_a_coarse_axis_neither_turns_nor_grows():
     labels = blobs((6, 30, 34))
     pixels = labels[..., np.newaxis].astype(np.uint8)

@@ -121,7 +121,7 @@ class BiasField(Filter):
     )
 
     strength: Annotated[Span, Within(0, 2)] = Field(
-        (0.1, 0.4), description="Standard deviation of the field's logarithm."
+        (0.05, 0.3), description="Standard deviation of the field's logarithm."
     )
     waves: int = Field(
         3, ge=1, le=16, description="About how often the field changes along the longest axis."

@@ -110,8 +110,6 @@ def sample_by_maps(
     array: np.ndarray, maps: Sequence[np.ndarray], fill: float, nearest: bool, mirror: bool
 ) -> np.ndarray:
     """The picture (H, W, C) at places ``maps``: rows and columns, (H, W) float32 each."""
-    if max(array.shape[:2]) > LARGEST:
-        raise ValueError(f"at most {LARGEST} pixels a side")
     ys, xs = maps
     flag, value = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR, (fill,) * 4
     mode = cv2.BORDER_REFLECT_101 if mirror else cv2.BORDER_CONSTANT

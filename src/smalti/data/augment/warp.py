@@ -155,9 +155,6 @@ class Warp:
 
     def _sampled(self, array: np.ndarray, fill: float, nearest: bool) -> np.ndarray:
         """A picture (H, W, C) sampled by OpenCV."""
-        sides = self.out_shape if self.matrix is not None else self.out_shape + self.shape
-        if max(sides) > LARGEST:
-            raise InputError(f"at most {LARGEST} pixels a side can be warped, got {max(sides)}; crop first")
         # One more pixel of the edge all around: up to half a pixel beyond the middle of the last pixel is still
         # inside, and is not to be mixed with the fill.
         wider = not nearest and not self.mirror and not self._within(0)
@@ -167,6 +164,7 @@ class Warp:
             maps = self._maps
             if wider:
                 array, maps = with_edge(array, 1, 1, 1, 1), [at + np.float32(1) for at in maps]
+            _check_size(array.shape, self.out_shape)
             return sample_by_maps(array, maps, fill, nearest, self.mirror)
         rows = self.rows
         if not self.mirror or self._within(0):
@@ -178,6 +176,7 @@ class Warp:
             array, rows = shrunk(array, rows)
         if wider:
             array, rows = with_edge(array, 1, 1, 1, 1), shifted(rows, -1, -1)
+        _check_size(array.shape, self.out_shape)
         return sample_by_matrix(array, rows, self.out_shape, fill, nearest, self.mirror)
 
     def _sampled_volume(self, array: np.ndarray, fill: float, nearest: bool) -> np.ndarray:
@@ -221,3 +220,9 @@ class Warp:
             if 0 <= number < self.shape[axis]:
                 target[index] = plane._carried_out(np.ascontiguousarray(source[number]), fill, nearest)
         return result
+
+
+def _check_size(shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
+    longest = max(*shape[:2], *out_shape)
+    if longest > LARGEST:
+        raise InputError(f"at most {LARGEST} pixels a side can be warped, got {longest}; crop more")

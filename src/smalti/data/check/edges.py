@@ -54,6 +54,12 @@ class Arcs:
         """Points of each arc, (A,)."""
         return np.diff(self.first)
 
+    def thinned(self) -> Arcs:
+        """The same arcs with every second point."""
+        return Arcs(
+            self.points_xy[::2], self.normals_xy[::2], (self.first + 1) // 2, self.segment, self.beside
+        )
+
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean over the points of each arc: (P, ...) to (A, ...)."""
         lengths = self.lengths.reshape(-1, *(1,) * (values.ndim - 1))
@@ -164,17 +170,18 @@ def profiles(arcs: Arcs, smooth: np.ndarray) -> np.ndarray:
 
 def shift_scores(arcs: Arcs, smooth: np.ndarray, offsets_yx: np.ndarray) -> np.ndarray:
     """Slope of the brightness across each arc when it is moved by each of ``offsets_yx`` (T, 2): (A, T)."""
-    height, width = smooth.shape[:2]
-    x, y = np.floor(arcs.points_xy).astype(np.int64).T
-    x = np.clip(x[:, None] + offsets_yx[:, 1], 0, width - 1)
-    y = np.clip(y[:, None] + offsets_yx[:, 0], 0, height - 1)
+    arcs = arcs.thinned()
+    rim = int(np.abs(offsets_yx).max()) + 1
     plane = cv2.GaussianBlur(_strongest_color(smooth), (0, 0), _SHIFT_SIGMA_PX)
-    slopes = np.empty((height, width), np.complex64)  # both at once: looking them up is what takes the time
+    plane = cv2.copyMakeBorder(plane, rim, rim, rim, rim, cv2.BORDER_REPLICATE)
+    width = plane.shape[1]
+    slopes = np.empty(plane.shape, np.complex64)  # both at once: looking them up is what takes the time
     slopes.real = cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
     slopes.imag = cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    x, y = np.floor(arcs.points_xy).astype(np.int32).T + rim
+    place = (y * width + x)[:, None] + (offsets_yx @ np.array([width, 1])).astype(np.int32)
     toward = arcs.normals_xy.astype(np.float32) @ np.array([1, -1j], np.complex64)
-    across = (slopes.reshape(-1)[y * width + x] * toward[:, None]).real
-    return np.abs(arcs.mean(across))
+    return np.abs(arcs.mean((slopes.reshape(-1)[place] * toward[:, None]).real))
 
 
 def _strongest_color(smooth: np.ndarray) -> np.ndarray:

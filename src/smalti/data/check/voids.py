@@ -51,35 +51,38 @@ def contacts(truth: Segmentation, labels: np.ndarray) -> Contacts:
     """Contacts in a picture whose label map (H, W) is ``labels``."""
     import cv2
 
-    ids = np.concatenate([[NOTHING], truth.class_ids]).astype(np.int64)
-    classes = ids[labels]
+    # places of void, nothing and the classes present in one short list, so that pairs can be counted
+    ids = np.unique(np.concatenate([[VOID, NOTHING], truth.class_ids])).astype(np.int64)
+    row = np.searchsorted(ids, np.concatenate([[NOTHING], truth.class_ids]))
+    classes = row.astype(np.int32)[labels]
     if truth.void_px:
-        classes[truth.void & (labels == 0)] = VOID
-    meets: dict[tuple[int, int], int] = {}
+        classes[truth.void & (labels == 0)] = 0
+    pairs = np.zeros(len(ids) ** 2, np.int64)
     border = np.zeros(labels.shape, bool)
-    for axis in (0, 1):
-        one = classes[1:] if axis == 0 else classes[:, 1:]
-        other = classes[:-1] if axis == 0 else classes[:, :-1]
+    for one, other, ahead, behind in (
+        (classes[1:], classes[:-1], border[1:], border[:-1]),
+        (classes[:, 1:], classes[:, :-1], border[:, 1:], border[:, :-1]),
+    ):
         differ = one != other
-        low, high = np.minimum(one[differ], other[differ]), np.maximum(one[differ], other[differ])
-        keys, counts = np.unique((low + 1) << 32 | (high + 1), return_counts=True)
-        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-            pair = (key >> 32) - 1, (key & 0xFFFFFFFF) - 1
-            meets[pair] = meets.get(pair, 0) + count
-        where = np.nonzero(differ)
-        border[where] = True
-        border[where[0] + (axis == 0), where[1] + (axis == 1)] = True
-    depth = cv2.distanceTransform((~border).view(np.uint8), cv2.DIST_L2, 3) if border.any() else None
-    present, inverse, counts = np.unique(classes, return_inverse=True, return_counts=True)
-    if depth is None:
-        thin = np.zeros(len(present))
-    else:
-        thin = np.bincount(inverse.reshape(-1), (depth <= THIN_PX - 1).reshape(-1), minlength=len(present))
-    keep = [index for index, class_id in enumerate(present.tolist()) if class_id > 0]
+        ahead |= differ
+        behind |= differ
+        pairs += np.bincount(one[differ] * len(ids) + other[differ], minlength=len(pairs))
+    table = pairs.reshape(len(ids), -1)
+    table = np.triu(table + table.T, 1)
+    meets = {
+        (int(ids[i]), int(ids[j])): int(table[i, j]) for i, j in zip(*np.nonzero(table), strict=True)
+    }
+    flat = classes.reshape(-1)
+    pixels = np.bincount(flat, minlength=len(ids))
+    thin = np.zeros(len(ids))
+    if border.any():
+        depth = cv2.distanceTransform((~border).view(np.uint8), cv2.DIST_L2, 3)
+        thin = np.bincount(flat, (depth <= THIN_PX - 1).reshape(-1), minlength=len(ids))
+    present = [index for index in range(len(ids)) if ids[index] > 0 and pixels[index]]
     return Contacts(
         meets,
-        {int(present[index]): int(counts[index]) for index in keep},
-        {int(present[index]): int(thin[index]) for index in keep},
+        {int(ids[index]): int(pixels[index]) for index in present},
+        {int(ids[index]): int(thin[index]) for index in present},
     )
 
 

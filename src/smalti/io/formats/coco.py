@@ -17,7 +17,7 @@ from pydantic import Field
 
 from ...classes import OBJECT, ClassSet
 from ...errors import InputError, ReadError
-from ...masks import encode_rle
+from ...masks import Polygon, encode_rle, polygon_from_coco
 from ...sample import Sample
 from ...segmentation import Segmentation
 from ..headers import image_size
@@ -139,6 +139,16 @@ class Coco(AnnotationFormat):
             part.annotations = _with_ids(part.annotations)
         writer.close()
         return names
+
+    def polygons(self, sample: Sample) -> list[tuple[str, Polygon]]:
+        if not isinstance(sample.load_truths, partial):
+            return []
+        annotations: Records = sample.load_truths.args[1]
+        return [
+            (name_of(record), polygon_from_coco(flat_xy))
+            for record in annotations
+            for flat_xy in sound_polygons(record.get("segmentation"))
+        ]
 
 
 def _truths(

@@ -138,6 +138,17 @@ class Cvat(AnnotationFormat):
         write_classes(folder, classes)
         return names
 
+    def polygons(self, sample: Sample) -> list[tuple[str, Polygon]]:
+        if not isinstance(sample.load_truths, partial):
+            return []
+        _, record, drawn, *_ = sample.load_truths.args
+        given = drawn.drawn() if isinstance(drawn, Frame) else drawn
+        return [
+            (f"shape {number} ({each.label}) of {record}", Polygon(each.numbers))
+            for number, each in enumerate(given, 1)
+            if each.kind == "polygon" and len(each.numbers) > 2
+        ]
+
     def _sample(self, tree: Tree, found: Found, classes: ClassSet) -> Sample:
         image_path = None if found.image is None else tree.file(found.image)
         path = tree.file(found.file)

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from ...classes import ClassSet
 from ...errors import InputError
+from ...masks import Polygon
 from ...sample import Sample
 from ...segmenter import Parameters
 from .tree import Tree
@@ -73,3 +74,9 @@ class AnnotationFormat(Parameters):
         Raises ``InputError`` for what it cannot put down at all, such as a volume in a format of pictures.
         """
         raise InputError(f"{self.name} is only read; choose another format to write")
+
+    def polygons(self, sample: Sample) -> list[tuple[str, Polygon]]:
+        """The outlines in the files of a ``sample`` of this format, each with the record it is of; in pixels, corner at
+        (0, 0), neither clipped nor mended. None for what is kept as pixels. Raises as the sample's truths do.
+        """
+        return []

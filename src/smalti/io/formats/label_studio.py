@@ -236,6 +236,17 @@ class LabelStudio(AnnotationFormat):
         fields["metadata"] = {**plain, **fields["metadata"]}
         return fields
 
+    def polygons(self, sample: Sample) -> list[tuple[str, Polygon]]:
+        if not isinstance(sample.load_truths, partial):
+            return []
+        _, annotations, *_ = sample.load_truths.args
+        return [
+            (f"{region.record} ({region.label})", Polygon(region.numbers * region.shape[::-1] / 100))
+            for drawn in annotations
+            for region in drawn.regions
+            if region.kind == "polygon"
+        ]
+
     def _sample(self, tree: Tree, task: _Task, classes: ClassSet) -> Sample:
         image_path = None if task.image is None else tree.file(task.image)
         path = tree.file(task.file)

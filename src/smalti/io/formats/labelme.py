@@ -166,6 +166,12 @@ class LabelMe(AnnotationFormat):
         write_classes(folder, classes)
         return names
 
+    def polygons(self, sample: Sample) -> list[tuple[str, Polygon]]:
+        if not sample.annotated:
+            return []
+        shapes, _ = self._parse(read_json(sample.truth_paths[0]))
+        return [(each.record, Polygon(each.points_xy)) for each in shapes if each.kind == "polygon"]
+
     # Reading
 
     def _parse(self, content: dict[str, Any]) -> tuple[list[Drawn], list[tuple[str, str]]]:

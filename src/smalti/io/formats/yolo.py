@@ -117,6 +117,16 @@ class Yolo(AnnotationFormat):
             )
         return Annotations(samples, classes, problems)
 
+    def polygons(self, sample: Sample) -> list[tuple[str, Polygon]]:
+        if not sample.truth_paths or sample.image_path is None:
+            return []
+        height, width = extent(sample.image_path)[0][-2:]
+        outlines, _ = _parse(_content(sample.truth_paths[0]), {})
+        return [
+            (f"outline {number}", Polygon(np.reshape(each.flat_xy, (-1, 2)) * [width, height]))
+            for number, each in enumerate(outlines, 1)
+        ]
+
     def _known(self, tree: Tree, problems: list[Problem]) -> dict[str, Pair]:
         """What ``samples.json`` tells of images, by their paths."""
         pairing = read_samples(tree) if tree.focus is None or SAMPLES in tree.path_set else None
