@@ -14,7 +14,6 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -62,31 +61,24 @@ def read_dicom(
     (open these as a dataset) and pixels that no decoder is installed for.
     """
     if isinstance(source, (str, os.PathLike)) and Path(source).is_dir():
-        series = _only_series(Path(source))
-    else:
-        header = read_header(source)
-        if header is None:
-            raise ReadError(f"{_name(source)} is no DICOM file; check what it is")
-        if header.sop_class in SEGMENTATIONS:
-            raise ReadError(
-                f"{header.path} is a segmentation, not an image; open it as a dataset (dicom-seg)"
-            )
-        series = arrange([header])
-        if len(header.frames) == 1:
-            series = Series(series.frames, series.shape[-2:], _flat(series.geometry), header)
+        return _spaced(_read(_only_series(Path(source)), max_pixels), spacing)
+    with opened(source) as (file, name):
         if not isinstance(source, (str, os.PathLike)):
-            return _spaced(_read(series, {header.path: source}, max_pixels), spacing)
-    return _spaced(_read(series, {}, max_pixels), spacing)
-
-
-def _name(source: Source) -> str:
-    with opened(source) as (_, name):
-        return name
+            source = file.read()  # it is read twice, which a stream cannot be
+    header = read_header(source)
+    if header is None:
+        raise ReadError(f"{name} is no DICOM file; check what it is")
+    if header.sop_class in SEGMENTATIONS:
+        raise ReadError(f"{name} is a segmentation, not an image; open it as a dataset (dicom-seg)")
+    series = arrange([header])
+    if len(header.frames) == 1:
+        series = Series(series.frames, series.shape[-2:], _flat(series.geometry), header)
+    return _spaced(_read(series, max_pixels, source), spacing)
 
 
 def read_series(series: Series, *, max_pixels: int = MAX_PIXELS) -> Image:
     """The image of a series. Raises ``ReadError`` as ``read_dicom``."""
-    return _read(series, {}, max_pixels)
+    return _read(series, max_pixels)
 
 
 def group_series(headers: Iterable[Header]) -> list[list[Header]]:
@@ -228,11 +220,12 @@ def _spaced(image: Image, spacing: Geometry | str | None) -> Image:
 # Pixels
 
 
-def _read(series: Series, sources: dict[Path, Any], max_pixels: int) -> Image:
+def _read(series: Series, max_pixels: int, source: Source | None = None) -> Image:
+    """The image of a series, whose one file may be elsewhere, at ``source``."""
     check_pixels(str(series.files[0]), series.shape, max_pixels, series.header.channels)
     planes: dict[Path, list[tuple[np.ndarray, float, float]]] = {}
     for path in series.files:
-        planes[path] = _planes(sources.get(path, path), path)
+        planes[path] = _planes(path if source is None else source, path)
     parts = []
     for frame in series.frames:
         found = planes[frame.path]
@@ -241,8 +234,8 @@ def _read(series: Series, sources: dict[Path, Any], max_pixels: int) -> Image:
         parts.append(found[frame.index])
     pixels = _rescaled(parts).reshape(*series.shape, -1)
     channels = default_channels(pixels.shape[-1]) if pixels.shape[-1] in (1, 3, 4) else ()
-    source = series.files[0] if len(series.files) == 1 else series.files[0].parent
-    return Image(pixels, channels, series.geometry, str(source))
+    place = series.files[0] if len(series.files) == 1 else series.files[0].parent
+    return Image(pixels, channels, series.geometry, str(place))
 
 
 def _rescaled(parts: Sequence[tuple[np.ndarray, float, float]]) -> np.ndarray:

@@ -22,6 +22,10 @@ from .formats.records import columns
 from .placing import Move, to_pixels_of, touches
 
 _OWN = ("class", "score", "segment", "void")  # properties with a meaning of their own
+_GEOMETRIES = (
+    *("Polygon", "MultiPolygon", "GeometryCollection"),
+    *("Point", "LineString", "MultiPoint", "MultiLineString"),
+)
 _LABELS = ("class", "class_name", "label", "category", "classification")  # where others keep the class
 
 
@@ -60,7 +64,7 @@ class Collection:
 
 
 def parse_features(content: Any, name: str, lines: bool = False) -> Collection:
-    """The features in the content of a GeoJSON file: a collection, one feature, or a plain list of features.
+    """The features in the content of a GeoJSON file: a collection, one feature or geometry, or a list of features.
 
     ``lines`` says whether lines and points, which cover no pixels, are taken. Raises ``ReadError`` for what is none.
     """
@@ -68,6 +72,8 @@ def parse_features(content: Any, name: str, lines: bool = False) -> Collection:
     found = content if isinstance(content, list) else top.get("features")
     if top.get("type") == "Feature":
         found = [content]
+    elif top.get("type") in _GEOMETRIES:
+        found = [{"type": "Feature", "geometry": content}]
     if not isinstance(found, list):
         raise ReadError(f"{name} is no GeoJSON: wanted a FeatureCollection, got type {top.get('type')!r}")
     features, problems = [], []
@@ -79,7 +85,9 @@ def parse_features(content: Any, name: str, lines: bool = False) -> Collection:
             features.append(_feature(record, where, lines))
         except InputError as error:
             problems.append((where, str(error)))
-    members = {key: value for key, value in top.items() if key not in ("features", "type", "geometry")}
+    members = {
+        key: value for key, value in top.items() if key not in ("features", "type", "geometry", "coordinates")
+    }
     return Collection(tuple(features), _named_crs(top, name), _size(top), tuple(problems), members)
 
 

@@ -49,7 +49,7 @@ def test_neighbouring_samples_and_epochs_share_no_random_numbers():
         for numbers in [(0, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 0), (0, 1, 1), (1, 1, 0)]
     ]
     assert len(np.unique(np.concatenate(draws))) == 300
-    with pytest.raises(InputError, match="index must be"):
+    with pytest.raises(InputError, match="index and epoch must be"):
         sample_rng(0, -1)
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ...errors import InputError
-from .draft import Draft, Truth, looked_up
+from .draft import Draft, Truth, looked_up, native
 
 _EVERY_BYTE = np.arange(256, dtype=np.float32)
 
@@ -66,35 +66,38 @@ class Augmented:
         Of 8-bit pixels this is one look-up, together with the last tones.
         """
         channels = self.untoned.shape[-1]
-        means, stds = (
-            [float(given)] * channels if isinstance(given, int | float) else [float(one) for one in given]
-            for given in (mean, std)
-        )
         planes = np.empty((channels, *self.untoned.shape[:-1]), np.float32)
+        means, stds = (
+            np.broadcast_to(np.asarray(each, np.float32), channels).tolist() for each in (mean, std)
+        )
         if self.untoned.dtype != np.uint8:
             given = np.moveaxis(self.untoned, -1, 0)
             for found, plane, middle, spread in zip(planes, given, means, stds, strict=True):
                 np.subtract(plane, middle, out=found, casting="unsafe")
                 found /= spread
             return planes
-        curves = [_EVERY_BYTE] if self.table is None else self.table.T.astype(np.float32)
-        tables: dict[tuple[int, float, float], np.ndarray] = {}
-        for channel, plane in enumerate(_byte_planes(self.untoned)):
-            key = (min(channel, len(curves) - 1), means[channel], stds[channel])
-            if key not in tables:
-                tables[key] = (curves[key[0]] - key[1]) / key[2]
-            cv2.LUT(plane, tables[key], dst=planes[channel].reshape(plane.shape))
+        values, found = _byte_planes(self.untoned), planes.reshape(channels, self.untoned.shape[0], -1)
+        curves = [_EVERY_BYTE] if self.table is None else list(self.table.T.astype(np.float32))
+        wanted = set(zip(means, stds, strict=True))
+        if len(curves) == 1 and len(wanted) == 1:
+            flat = (values.shape[0] * values.shape[1], -1)
+            cv2.LUT(values.reshape(flat), (curves[0] - means[0]) / stds[0], dst=found.reshape(flat))
+            return planes
+        for channel in range(channels):
+            curve = curves[min(channel, len(curves) - 1)]
+            cv2.LUT(values[channel], (curve - means[channel]) / stds[channel], dst=found[channel])
         return planes
 
 
-def _byte_planes(pixels: np.ndarray) -> Sequence[np.ndarray]:
-    """The channels of 8-bit pixels (*S, C), each as one plane of its own."""
-    if pixels.shape[-1] in (3, 4):
-        flat = pixels.reshape(pixels.shape[0], -1, pixels.shape[-1])
-        # arrays to write to are given: OpenCV takes 47 us to make them itself, and 7 us to fill them
-        return cv2.split(flat, list(np.empty((flat.shape[-1], *flat.shape[:2]), np.uint8)))
-    planes = (pixels[..., channel] for channel in range(pixels.shape[-1]))
-    return [np.ascontiguousarray(plane).reshape(plane.shape[0], -1) for plane in planes]
+def _byte_planes(pixels: np.ndarray) -> np.ndarray:
+    """The channels of 8-bit pixels (H, W, C) or (D, H, W, C), one after the other, (C, H or D, the rest)."""
+    flat = pixels.reshape(pixels.shape[0], -1, pixels.shape[-1])
+    if flat.shape[-1] not in (3, 4):
+        return np.ascontiguousarray(np.moveaxis(flat, -1, 0))
+    planes = np.empty((flat.shape[-1], *flat.shape[:2]), np.uint8)
+    # to arrays that are there OpenCV splits in 7 us (256 x 256); if it has to make them itself, in 50
+    cv2.split(flat, list(planes))
+    return planes
 
 
 def draft_of_arrays(
@@ -123,11 +126,10 @@ def draft_of_arrays(
         raise InputError(f"spacing must be {ndim} positive numbers, one per axis, got {spacing}")
     ids = None if class_ids is None else np.asarray(class_ids)
     truths = []
-    labels = None if labels is None else labels.astype(labels.dtype.newbyteorder("="), copy=False)
-    if labels is not None and ids is None:
-        truths = [Truth([labels.view(np.uint8) if labels.dtype == bool else labels])]
-    elif labels is not None and ids is not None:
-        truths = [_numbered(labels, ids, void)]
+    if labels is not None:
+        labels = native(labels)
+        labels = labels.view(np.uint8) if labels.dtype.kind == "b" else labels
+        truths = [Truth([labels]) if ids is None else _numbered(labels, ids, void)]
 
     def partner(rng: np.random.Generator) -> Draft:
         pixels, labels, *rest = others[int(rng.integers(len(others)))]
@@ -157,8 +159,8 @@ def _numbered(labels: np.ndarray, class_ids: np.ndarray, void: int | None) -> Tr
     return Truth([numbers.astype(np.int32, copy=False)], None if unknown is None else unknown.view(np.uint8))
 
 
-def finish_arrays(draft: Draft, min_visible: float, void: int | None, given: Arrays) -> Augmented:
-    """The arrays of a draft, copied where they are still those that were ``given``."""
+def finish_arrays(draft: Draft, min_visible: float, void: int | None) -> Augmented:
+    """The arrays of a draft, copied where they are still those that came."""
     table = draft.take_table() if draft.num_values == draft.pixels.shape[-1] else None
     draft.settle()
     class_ids, kept = draft.class_ids, None
@@ -170,23 +172,17 @@ def finish_arrays(draft: Draft, min_visible: float, void: int | None, given: Arr
         labels = truth.layers[0]
         if truth.void is not None and void is not None:
             labels = np.where(truth.void > 0, np.int32(void), labels)
-        maps.append((labels, truth.weight))
+        maps.append((draft.own(labels), truth.weight))
     most = max(range(len(maps)), key=lambda index: maps[index][1]) if maps else 0
     return Augmented(
-        draft.pixels if table is not None else _own(draft.pixels, given[0]),
+        draft.pixels if table is not None else draft.own(draft.pixels),
         table,
-        _own(maps[most][0], given[1]) if maps else None,
+        maps[most][0] if maps else None,
         class_ids,
         kept,
         void,
         tuple(maps) if len(maps) > 1 else (),
     )
-
-
-def _own(array: np.ndarray, given: np.ndarray | None) -> np.ndarray:
-    """The array, or a copy where its memory is still that of the one given."""
-    same = given is not None and array.ctypes.data == given.ctypes.data
-    return np.array(array) if same else array
 
 
 def drop(draft: Draft, min_visible: float) -> np.ndarray:

@@ -30,9 +30,10 @@ def sample_rng(seed: int, index: int, epoch: int = 0) -> np.random.Generator:
     Philox (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC11) takes seed and epoch as its key and
     the sample as the upper part of its counter, so no two samples share a stretch of numbers.
     """
-    for name, number in (("seed", seed), ("index", index), ("epoch", epoch)):
-        if not 0 <= number < 2**64:
-            raise InputError(f"{name} must be a whole number from 0 to 2**64 - 1, got {number}")
+    if not (0 <= seed < 2**64 and 0 <= index < 2**64 and 0 <= epoch < 2**64):
+        raise InputError(
+            f"seed, index and epoch must be from 0 to 2**64 - 1, got {seed}, {index} and {epoch}"
+        )
     key: Any = _Key(int(seed), int(epoch))  # numpy's types know one kind of seed sequence only
     return np.random.Generator(np.random.Philox(key, counter=[0, 0, 0, int(index)]))
 
@@ -152,7 +153,7 @@ class Augmentation(Parameters):
         chain = self.as_chain()
         draft = draft_of_arrays(pixels, labels, class_ids, void, spacing, others, chain.settings())
         chain.run(draft, rng)
-        return finish_arrays(draft, chain.min_visible, void, (pixels, labels))
+        return finish_arrays(draft, chain.min_visible, void)
 
 
 def _described(value: Any) -> Any:

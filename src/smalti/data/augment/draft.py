@@ -59,18 +59,22 @@ class Draft:
     parts: list[Any] = field(
         default_factory=list
     )  # where the segments come from, in the order of their numbers
-    moved: np.ndarray = field(init=False)  # from pixels as they are to those of the image that came
     bent: bool = False  # whether ``moved`` says it only roughly, or several images are in one
     areas_px: np.ndarray | None = (
         None  # of each segment, were it all inside and in front; 0 where it was empty
     )
 
     def __post_init__(self) -> None:
-        self.pixels = _native(self.pixels)
+        self.pixels = native(self.pixels)
         self.shape: tuple[int, ...] = self.pixels.shape[:-1]
-        self.moved = np.eye(self.ndim + 1)
+        self._done: list[Stage] = []
+        self._came = [self.pixels, *(layer for truth in self.truths for layer in truth.layers)]
         self._stages: list[Stage] = []
         self._curves: list[Curve] = []
+
+    def own(self, array: np.ndarray) -> np.ndarray:
+        """The array, or a copy where it is still one of those that came."""
+        return np.array(array) if any(array is each for each in self._came) else array
 
     # What it is like
 
@@ -164,6 +168,11 @@ class Draft:
         if shape is not None:
             self.shape = tuple(int(length) for length in shape)
 
+    @property
+    def moved(self) -> np.ndarray:
+        """Matrix from the pixels as they are to those of the image that came, bends left out."""
+        return joined(self._done, self.ndim)
+
     def locate(self, points: np.ndarray) -> np.ndarray:
         """Where ``points`` (P, ndim) of the arrays will lie after the moves so far, bends left out."""
         matrix = joined(self._stages, self.ndim)
@@ -198,7 +207,7 @@ class Draft:
             truth.layers = [warp.on_labels(layer, outside) for layer in truth.layers]
             truth.void = None if truth.void is None else warp.on_labels(truth.void, 1)
         self.pixels = warp.on_pixels(self.pixels, fill, self.interpolation)
-        self.moved = self.moved @ joined(stages, self.ndim)
+        self._done += stages
 
     # Truth
 
@@ -348,7 +357,7 @@ def looked_up(values: np.ndarray, table: np.ndarray) -> np.ndarray:
     return np.stack([table[:, k][values[..., k]] for k in range(channels)], axis=-1)
 
 
-def _native(array: np.ndarray) -> np.ndarray:
+def native(array: np.ndarray) -> np.ndarray:
     """The same numbers in this machine's byte order."""
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 

@@ -202,9 +202,9 @@ class Mixup(Mixing):
         other = draft.another(rng)
         other.count_areas()
         _cut(other, list(draft.shape), rng)
-        moved, bent = draft.moved, draft.bent
+        bent = draft.bent
         offset = draft.join(other)
-        draft.moved, draft.bent = moved, bent
+        draft.bent = bent  # the frame is still the same
         if draft.pixels.dtype == bool:
             raise InputError("mixup needs values, and these pixels are bool")
         mixed = draft.floats() * share + other.floats() * (1 - share)

@@ -14,6 +14,9 @@ LARGEST = 32000
 """Pixels a side; OpenCV addresses them with 16 bits."""
 
 
+_EXACT = frozenset(map(np.dtype, (np.uint8, np.uint16, np.float32)))
+
+
 def sampleable(array: np.ndarray, nearest: bool) -> np.ndarray:
     """The values in a type that OpenCV samples well.
 
@@ -23,7 +26,7 @@ def sampleable(array: np.ndarray, nearest: bool) -> np.ndarray:
     dtype = array.dtype
     if dtype.kind == "b":
         return array.view(np.uint8)
-    if dtype in (np.uint8, np.uint16, np.float32):
+    if dtype in _EXACT:
         return array
     if not nearest or dtype == np.float16:
         return array.astype(np.float32)
@@ -127,7 +130,7 @@ def by_channels(array: np.ndarray, sample: Callable[[np.ndarray], np.ndarray]) -
         return sample(array[..., 0])[..., np.newaxis]
     if channels == 4:
         return sample(array)
-    if channels == 3 and array.dtype in (np.uint8, np.uint16, np.float32):
+    if channels == 3 and array.dtype in _EXACT:
         return cv2.cvtColor(sample(cv2.cvtColor(array, cv2.COLOR_RGB2RGBA)), cv2.COLOR_RGBA2RGB)
     wide = np.zeros((*array.shape[:2], -(-channels // 4) * 4), array.dtype)
     wide[..., :channels] = array

@@ -59,16 +59,15 @@ class Warp:
         self.low, self.high = (
             ([-math.inf], [math.inf]) if self.matrix is None else reach(self.rows, out_shape)
         )
+        ends = zip(self.low, self.high, shape, strict=False)
+        # how far pixels of the result lie beyond the middles of the outermost pixels of the source
+        self.beyond = max(max(-low, high - length + 1) for low, high, length in ends)
         self._maps: list[np.ndarray] | None = None
-
-    def _within(self, margin: float) -> bool:
-        ends = zip(self.low, self.high, self.shape, strict=False)
-        return all(low >= -margin and high <= length - 1 + margin for low, high, length in ends)
 
     @property
     def covers(self) -> bool:
         """Whether surely no pixel of the result is outside."""
-        return self.mirror or self._within(0.5 - WHOLE)
+        return self.mirror or self.beyond < 0.5 - WHOLE
 
     @property
     def keeps_all(self) -> bool:
@@ -157,7 +156,7 @@ class Warp:
         """A picture (H, W, C) sampled by OpenCV."""
         # One more pixel of the edge all around: up to half a pixel beyond the middle of the last pixel is still
         # inside, and is not to be mixed with the fill.
-        wider = not nearest and not self.mirror and not self._within(0)
+        wider = not nearest and not self.mirror and self.beyond > 0
         if self.matrix is None:
             if self._maps is None:
                 self._maps = coordinates(self.stages, self.out_shape)
@@ -167,7 +166,7 @@ class Warp:
             _check_size(array.shape, self.out_shape)
             return sample_by_maps(array, maps, fill, nearest, self.mirror)
         rows = self.rows
-        if not self.mirror or self._within(0):
+        if not self.mirror or self.beyond <= 0:
             cut = cut_to_reach(array, rows, self.low, self.high)
             if cut is None:
                 return np.full((*self.out_shape, array.shape[-1]), fill, array.dtype)

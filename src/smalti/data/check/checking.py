@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Protocol
 
@@ -65,7 +66,13 @@ def check(
     Raises ``InputError`` where samples made in memory are to go to other processes.
     """
     started = time.perf_counter()
-    polygons = polygons_of(dataset)
+    examined = examine_all(dataset.samples, polygons_of(dataset), jobs)
+    report = judge(dataset, _told(examined, len(dataset.samples), progress), flips=flips)
+    return replace(report, seconds=time.perf_counter() - started)
+
+
+def judge(dataset: Checked, examined: Iterable[Examined], *, flips: bool = False) -> CheckReport:
+    """What stands out in a dataset whose samples have been ``examined``, one after the other."""
     balance, drift = BalanceJudge(dataset.classes), DriftJudge(dataset.classes)
     judges: list[Judge] = [
         InstanceJudge(dataset.classes),
@@ -77,24 +84,27 @@ def check(
         balance,
     ]
     findings = problem_findings(dataset.problems)
-    total = len(dataset.samples)
-    for done, examined in enumerate(examine_all(dataset.samples, polygons, jobs), 1):
-        findings += examined.findings
-        for judge in judges:
-            judge.add(examined)
-        if progress is not None:
-            progress(done, total)
-    for judge in judges:
-        findings += judge.findings()
+    for sample in examined:
+        findings += sample.findings
+        for each in judges:
+            each.add(sample)
+    for each in judges:
+        findings += each.findings()
     return CheckReport(
         name=str(getattr(dataset, "path", None) or ""),
         format=str(getattr(dataset, "format", "")),
-        samples=total,
+        samples=len(dataset.samples),
         findings=sorted_findings(_without_consequences(findings)),
         classes=tuple(balance.table()),
         splits=drift.summary(),
-        seconds=time.perf_counter() - started,
     )
+
+
+def _told(examined: Iterable[Examined], total: int, progress: Progress | None) -> Iterator[Examined]:
+    for done, sample in enumerate(examined, 1):
+        yield sample
+        if progress is not None:
+            progress(done, total)
 
 
 def _without_consequences(findings: list[Finding]) -> list[Finding]:
@@ -115,7 +125,7 @@ def _places(finding: Finding) -> set[tuple[str, int, int]]:
 def polygons_of(dataset: Checked) -> Polygons | None:
     """How the dataset's format gives the outlines in its files; None where it keeps none."""
     name = str(getattr(dataset, "format", ""))
-    return getattr(make_format(name), "polygons", None) if name in ANNOTATION_FORMATS else None
+    return make_format(name).polygons if name in ANNOTATION_FORMATS else None
 
 
 def examine_all(

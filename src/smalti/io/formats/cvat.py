@@ -20,6 +20,7 @@ from pydantic import Field
 
 from ...classes import ClassSet
 from ...errors import InputError, ReadError
+from ...masks import Polygon
 from ...runs import Runs
 from ...sample import Sample
 from ...segmentation import Segmentation

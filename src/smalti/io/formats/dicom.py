@@ -34,6 +34,7 @@ from .tree import Tree, inside, natural
 
 _PEEKED = 64  # files looked into when a folder is recognised
 _HEAD = 1024  # the SOP class stands in the first group
+_SEGMENTED = re.compile("|".join(rf"{re.escape(uid)}(?![0-9.])" for uid in SEGMENTATIONS).encode())
 
 
 class DicomSeg(AnnotationFormat):
@@ -60,7 +61,7 @@ class DicomSeg(AnnotationFormat):
         found = [head for head in heads if head[128:132] == b"DICM"]
         if not found:
             return None
-        segmented = any(uid.encode() + b"\0" in head for head in found for uid in SEGMENTATIONS)
+        segmented = any(_SEGMENTED.search(head) for head in found)
         reason = f"{len(found)} of {len(heads)} files looked into are DICOM"
         if segmented:
             return Recognised(0.9, f"{reason}, with segmentations")
@@ -97,7 +98,7 @@ class DicomSeg(AnnotationFormat):
             self._sample(tree, name, one, its, reading) for name, (one, its) in zip(names, found, strict=True)
         ]
         samples.sort(key=lambda sample: natural(sample.name))
-        return Annotations(*_listed(tree, samples, classes), problems)
+        return Annotations(_listed(tree, samples, problems), classes, problems)
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
         from .dicom_writer import write_sample
@@ -265,11 +266,12 @@ def _folder(tree: Tree, series: Series) -> str:
 # The list of samples
 
 
-def _listed(tree: Tree, samples: list[Sample], classes: ClassSet) -> tuple[list[Sample], ClassSet]:
+def _listed(tree: Tree, samples: list[Sample], problems: list[Problem]) -> list[Sample]:
     """Samples under the names, splits and groups that ``samples.json`` has for their files."""
     listed = read_samples(tree)
     if listed is None:
-        return samples, classes
+        return samples
+    problems += listed.problems
     by_file = {
         path.relative_to(tree.root).as_posix(): sample
         for sample in samples
@@ -292,7 +294,7 @@ def _listed(tree: Tree, samples: list[Sample], classes: ClassSet) -> tuple[list[
                     **fields,
                 )
             )
-    return named, classes
+    return named
 
 
 def _files(sample: Sample) -> tuple[Path, ...]:

@@ -58,7 +58,7 @@ def write_sample(folder: Path, name: str, sample: Sample) -> tuple[str | None, l
             raise InputError(f"{sample.name}: the image is {series.shape}, its truth {truths[0].shape}")
         sources = _copied(series, place)
     else:
-        sources = _captured(sample.image, place, name, sample.group or name)
+        sources = _captured(sample.image, place, name, sample.group or "")
     written = []
     for number, truth in enumerate(truths, 1):
         file = f"{name}/seg-{number}.dcm"

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 from xml.etree import ElementTree
 
+import numpy as np
 from pydantic import Field
 
 from ...classes import Class, ClassSet
 from ...errors import InputError, ReadError
-from ...masks import trace_runs
+from ...masks import Polygon, trace_runs
 from ...provenance import Provenance
 from ...runs import Runs
 from ...sample import Sample
@@ -241,7 +242,7 @@ class LabelStudio(AnnotationFormat):
             return []
         _, annotations, *_ = sample.load_truths.args
         return [
-            (f"{region.record} ({region.label})", Polygon(region.numbers * region.shape[::-1] / 100))
+            (f"{region.record} ({region.label})", Polygon(region.numbers * np.array(region.shape[::-1]) / 100))
             for drawn in annotations
             for region in drawn.regions
             if region.kind == "polygon"

@@ -26,6 +26,7 @@ from ...classes import ClassSet
 from ...errors import InputError, ReadError
 from ...geometry import UNKNOWN, Geometry
 from ...image import Image
+from ...masks import Polygon
 from ...runs import Runs
 from ...sample import Sample
 from ...segmentation import Segmentation
