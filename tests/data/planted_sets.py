@@ -19,7 +19,7 @@ from smalti.data.check.checking import judge, polygons_of
 from smalti.data.check.examine import Examined, examine
 from smalti.data.dataset import Dataset
 from smalti.io.formats.native import read_truth, write_truth
-from smalti.masks import trace_polygons
+from smalti.masks import Polygon, fill_polygons, trace_polygons
 from smalti.sample import Sample
 from smalti.segmentation import Segmentation
 
@@ -45,11 +45,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class PlantedSet:
-    """A dataset in which everything that is wrong is known."""
+    """A dataset in which everything that is wrong is known.
+
+    Of the samples ``altered`` further findings are no surprise, nor are further ones of the codes ``tolerated``.
+    """
 
     title: str
     dataset: Dataset
     faults: tuple[Fault, ...]
+    altered: frozenset[str] = frozenset()
+    tolerated: tuple[str, ...] = ()
 
 
 @dataclass
@@ -77,6 +82,8 @@ def score(report: CheckReport, planted: PlantedSet) -> Score:
         if any(fault.found_by(finding) for fault in planted.faults):
             continue
         if finding.severity == "info" and finding.code not in codes:
+            continue
+        if finding.code in planted.tolerated or set(finding.samples) & planted.altered:
             continue
         consequence = any(
             samples & set(finding.samples)
@@ -187,7 +194,8 @@ class Bench:
             chosen = rng.permutation(len(self.drafts[kind]))[:20].tolist()
             samples = [_with_void_class(self.drafts[kind][i], classes, class_id, band, rng).sample() for i in chosen]
             fault = Fault("void-class", value=name)
-            yield PlantedSet("void kept as a class", Dataset(samples, classes), (fault,))
+            altered = frozenset(sample.name for sample in samples)
+            yield PlantedSet("void kept as a class", Dataset(samples, classes), (fault,), altered)
 
     # Splits that differ
 
@@ -203,9 +211,9 @@ class Bench:
             measure, change = kinds[number % len(kinds)]
             drafts = [_in_split(draft, index) for index, draft in enumerate(self.drafts["cells"])]
             samples = [(change(draft) if draft.split == "test" else draft).sample() for draft in drafts]
-            # a change of one measure changes others with it: brighter images are less colourful, larger cells brighter
             fault = Fault("drift", value=measure)
-            yield PlantedSet("splits that differ", Dataset(samples, CELLS), (fault,))
+            # a change of one measure changes others with it: brighter images are less colourful
+            yield PlantedSet("splits that differ", Dataset(samples, CELLS), (fault,), tolerated=("drift",))
 
     # Classes
 
@@ -372,7 +380,7 @@ def _cut_image(folder: Path, name: str, number: int) -> None:
 
 def _cut_truth(folder: Path, name: str, number: int) -> None:
     file = folder / "truth" / f"{name}.npz"
-    file.write_bytes(file.read_bytes()[: file.stat().st_size * (number + 1) // 8])
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * (number % 6 + 1) // 8])
 
 
 def _exchange_truth(folder: Path, name: str, number: int) -> None:
@@ -403,7 +411,7 @@ def _labelme(draft: Draft, spoil: Callable | None, rng: np.random.Generator) -> 
     shapes = []
     for k in range(1, len(draft.truth) + 1):
         ring = trace_polygons(draft.truth.mask(k))[0].exterior_xy
-        ring = ring[:: max(1, len(ring) // 24)]
+        ring = (ring[:: max(1, len(ring) // 24)] + rng.normal(0, 0.2, 2)).clip(0, [width, height])
         if k - 1 == chosen and spoil:
             ring = spoil(ring, (height, width), rng)
         label = draft.truth.classes.of(draft.truth.class_ids[k - 1]).name
@@ -420,10 +428,21 @@ def _labelme(draft: Draft, spoil: Callable | None, rng: np.random.Generator) -> 
 
 
 def _crossed(ring: np.ndarray, size_hw: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Some points in a row clicked in the wrong order."""
-    start, length = int(rng.integers(len(ring))), int(rng.integers(3, 6))
-    ring = np.roll(ring, -start, axis=0)
-    return np.concatenate([ring[:length][::-1], ring[length:]])
+    """Some points in a row clicked in the wrong order, so that one sees it."""
+    before = fill_polygons([Polygon(ring)], size_hw)
+    while True:
+        start, length = int(rng.integers(len(ring))), int(rng.integers(3, 7))
+        bent = np.roll(ring, -start, axis=0)
+        bent = np.concatenate([bent[:length][::-1], bent[length:]])
+        changed = np.count_nonzero(fill_polygons([Polygon(bent)], size_hw) != before)
+        if changed >= 10 and _edges_cross(bent[-1], bent[0], bent[length - 1], bent[length]):
+            return bent
+
+
+def _edges_cross(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> bool:
+    """Whether line a-b crosses line c-d well inside both."""
+    part, other = np.linalg.solve(np.stack([b - a, c - d], axis=1), c - a)
+    return bool(0.05 < part < 0.95 and 0.05 < other < 0.95)
 
 
 def _beyond_image(ring: np.ndarray, size_hw: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ slice applied; those of whole numbers stay integers, others become float32. Wher
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,18 @@ import numpy as np
 from ..errors import ReadError
 from ..geometry import UNKNOWN, Geometry
 from ..image import Image, default_channels
-from .decoding import check_pixels, damaged
-from .dicom_files import SEGMENTATIONS, Frame, Header, decoded, first_of, read_content, read_header, within
+from .decoding import check_pixels, damaged, first_line
+from .dicom_files import (
+    SEGMENTATIONS,
+    Frame,
+    Header,
+    decoded,
+    first_of,
+    quiet,
+    read_content,
+    read_header,
+    within,
+)
 from .medical import RAS
 from .source import MAX_PIXELS, Source, opened
 
@@ -259,14 +269,21 @@ def _planes(source: Source, path: Path) -> list[tuple[np.ndarray, float, float]]
     """Values (H, W) or (H, W, 3), slope and intercept of each frame of a file."""
     content = read_content(source, path)
     frames = list(decoded(content, path))
+    with quiet():
+        try:
+            rescales = list(_rescales(content, len(frames)))
+        except Exception as error:  # pydicom reads elements when they are asked for, and raises as it likes
+            raise damaged(str(path), "DICOM", first_line(error)) from error
+    return [(values, slope, intercept) for values, (slope, intercept) in zip(frames, rescales, strict=True)]
+
+
+def _rescales(content: Any, count: int) -> Iterator[tuple[float, float]]:
     shared = first_of(content.get("SharedFunctionalGroupsSequence"))
     single = list(content.get("PerFrameFunctionalGroupsSequence") or ())
-    planes = []
-    for index, values in enumerate(frames):
+    for index in range(count):
         groups = [
             each for each in (single[index] if index < len(single) else None, shared) if each is not None
         ]
         rescale = within(groups, "PixelValueTransformationSequence") or content
         slope, intercept = rescale.get("RescaleSlope"), rescale.get("RescaleIntercept")
-        planes.append((values, 1.0 if slope is None else float(slope), float(intercept or 0.0)))
-    return planes
+        yield 1.0 if slope is None else float(slope), float(intercept or 0.0)

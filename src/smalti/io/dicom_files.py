@@ -75,7 +75,7 @@ def read_header(source: Source) -> Header | None:
         if head[128:132] != b"DICM":
             return None
         _refuse_deflated(head, name)
-        with _quiet():
+        with quiet():
             try:
                 content = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_HEADER))
                 return _header(content, Path(name))
@@ -88,7 +88,7 @@ def read_header(source: Source) -> Header | None:
 def read_content(source: Source, path: Path) -> Any:
     """All of a DICOM file as pydicom has it. Raises ``ReadError``."""
     pydicom = require("pydicom", _EXTRA)
-    with opened(source) as (file, name), _quiet():
+    with opened(source) as (file, name), quiet():
         _refuse_deflated(file.read(_META), name)
         file.seek(0)
         try:
@@ -109,7 +109,7 @@ def _refuse_deflated(head: bytes, name: str) -> None:
 def decoded(content: Any, path: Path) -> Iterator[np.ndarray]:
     """The pixel values of each frame as stored, colours as RGB: (H, W) or (H, W, 3). Raises ``ReadError``."""
     pixels = require("pydicom.pixels", _EXTRA)
-    with _quiet():
+    with quiet():
         try:
             syntax = content.file_meta.TransferSyntaxUID
             if syntax.is_compressed and not pixels.get_decoder(syntax).is_available:
@@ -117,6 +117,9 @@ def decoded(content: Any, path: Path) -> Iterator[np.ndarray]:
                     f"{path} is compressed as {syntax.name}, for which no decoder is installed; pip install "
                     "python-gdcm, or save it uncompressed"
                 )
+            if content.get("BitsAllocated") == 1 and not syntax.is_compressed and syntax.is_little_endian:
+                yield from _bits(content)
+                return
             palette = content.get("PhotometricInterpretation") == "PALETTE COLOR"
             colored = palette and "SegmentSequence" not in content
             for values in pixels.iter_pixels(content):
@@ -130,9 +133,25 @@ def decoded(content: Any, path: Path) -> Iterator[np.ndarray]:
             raise damaged(str(path), "DICOM", first_line(error)) from error
 
 
+def _bits(content: Any) -> Iterator[np.ndarray]:
+    """Frames of one bit a pixel, packed one after the other without a gap, the lowest bit first.
+
+    pydicom 3.0.2 cannot tell such frames apart where they are smaller than two bytes, and unpacks all at once.
+    """
+    data = np.frombuffer(content.PixelData, np.uint8)
+    height, width, count = int(content.Rows), int(content.Columns), int(content.get("NumberOfFrames") or 1)
+    size = height * width
+    if 8 * len(data) < size * count:
+        raise ValueError(f"it has {8 * len(data)} bits of pixels, {size * count} were promised")
+    for start in range(0, size * count, size):
+        packed = data[start // 8 : -(-(start + size) // 8)]
+        first = start % 8
+        yield np.unpackbits(packed, bitorder="little")[first : first + size].reshape(height, width)
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """The oddities that pydicom warns of change nothing."""
+def quiet() -> Iterator[None]:
+    """Without pydicom's warnings of oddities, which change nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

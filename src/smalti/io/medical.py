@@ -62,10 +62,9 @@ def read_nifti(
     with opened(source) as (file, name):
         stream = _unpacked(file)
         header = _read_header(stream, name, max_pixels)
-        stream.seek(0)
         try:
-            array = np.asarray(header.raw.data_from_fileobj(stream))
-        except (OSError, EOFError, ValueError, zlib.error, TypeError) as error:
+            array = _values(stream, header.raw)
+        except (OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
             raise damaged(name, "NIfTI", first_line(error)) from error
     channels: tuple[str, ...] = ()
     if array.dtype.names is not None:
@@ -159,7 +158,24 @@ def numbered(count: int) -> tuple[str, ...]:
     return () if count == 1 else tuple(f"channel_{index}" for index in range(count))
 
 
-# NIfTI headers
+# NIfTI files
+
+
+def _values(stream: Any, raw: Any) -> np.ndarray:
+    """The values in the order of the file, scaled; in memory of their own, as a mapped file may change or go."""
+    from nibabel.volumeutils import apply_read_scaling
+
+    dtype = raw.get_data_dtype()
+    wanted = math.prod(int(length) for length in raw.get_data_shape()) * dtype.itemsize
+    stream.seek(int(raw.get_data_offset()))
+    memory = np.empty(wanted, np.uint8)
+    filled = 0
+    while filled < wanted and (count := stream.readinto(memoryview(memory)[filled:])):
+        filled += count
+    if filled < wanted:
+        raise ValueError(f"it is cut short, {wanted} bytes of values were promised and {filled} are there")
+    slope, intercept = raw.get_slope_inter()
+    return np.asarray(apply_read_scaling(memory.view(dtype), slope, intercept))
 
 
 def _unpacked(file: BinaryIO) -> Any:

@@ -15,8 +15,8 @@ from .usual import Usual
 if TYPE_CHECKING:
     from .examine import Examined
 
-RARE_SHARE = 0.05
-"""A class is rare that has less than this share of what the classes have in the middle."""
+RARE_SHARE = 0.02
+"""A class is rare that has less than this share of what the most frequent class has."""
 FEW_IMAGES = 5
 """A class that a split ought to have is in at least this many images of all."""
 
@@ -99,17 +99,20 @@ class BalanceJudge:
                 )
 
     def _rare(self, rows: list[dict[str, Any]]) -> Iterator[Finding]:
-        for thing, measure, what in ((True, "segments", "segments"), (False, "pixels", "pixels")):
+        """Things are counted by segments, stuff, of which an image has one segment a class, by pixels."""
+        for thing, measure in ((True, "segments"), (False, "pixels")):
             counted = [row for row in rows if row["thing"] == thing]
-            if len(counted) < 2:
+            most = max((row[measure] for row in counted), default=0)
+            rare = sorted(
+                (row for row in counted if row[measure] < RARE_SHARE * most), key=lambda row: row[measure]
+            )
+            if not rare:
                 continue
-            most = max(row[measure] for row in counted)
-            middle = float(np.median([row[measure] for row in counted])) if len(counted) > 2 else most
-            for row in counted:
-                if row[measure] < RARE_SHARE * middle:
-                    yield Finding.of(
-                        "class-imbalance",
-                        f"{row['name']} has {row[measure]} {what} in {row['images']} images; the most frequent class has "
-                        f"{most / row[measure]:.0f} times as many.",
-                        measured={"class": row["name"], measure: row[measure], "images": row["images"], "most": most},
-                    )
+            listed = [f"{row['name']} ({row[measure]} {measure} in {row['images']} images)" for row in rare[:6]]
+            more = f" and {len(rare) - 6} more" if len(rare) > 6 else ""
+            yield Finding.of(
+                "class-imbalance",
+                f"Less than {RARE_SHARE:.0%} of what the most frequent class has ({most} {measure}): "
+                f"{', '.join(listed)}{more}.",
+                measured={"classes": len(rare), "names": ", ".join(row["name"] for row in rare), "most": most},
+            )

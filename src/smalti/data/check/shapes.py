@@ -36,6 +36,9 @@ def self_crossings(ring_xy: np.ndarray) -> list[Crossing]:
     """
     ring_xy = np.asarray(ring_xy, np.float64)
     ring_xy = ring_xy[np.abs(ring_xy - np.roll(ring_xy, 1, axis=0)).sum(axis=1) > 0]
+    # Points moved a hair, equal ones alike: a crossing that runs through a point of the ring becomes one like others.
+    wave = np.sin(ring_xy @ np.array([[12.9898, 39.3468], [78.233, 11.1353]])) * 43758.5453
+    ring_xy = ring_xy + 1e-6 * (wave - np.floor(wave))
     count = len(ring_xy)
     if count < 4:
         return []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +17,12 @@ from typing import Any, Literal
 import numpy as np
 
 from ...classes import ClassSet
-from ...errors import ReadError
+from ...errors import ReadError, SmaltiError
 from ...runs import Runs
 from ...segmentation import Segmentation
-from ..decoding import damaged
+from ..decoding import damaged, first_line
 from ..dicom import Series
-from ..dicom_files import Frame, Header, decoded, read_content
+from ..dicom_files import Frame, Header, decoded, quiet, read_content
 from .dicom_grid import NO_RUNS, Placer
 from .records import columns
 
@@ -89,14 +90,16 @@ class Reading:
 
 def read_seg_header(image: Header) -> SegHeader:
     """What a segmentation object says besides its frames. Raises ``ReadError``."""
+    with _lies_told(image.path):
+        return _seg_header(image)
+
+
+def _seg_header(image: Header) -> SegHeader:
     content = read_content(image.path, image.path)
     segments = content.get("SegmentSequence")
     if not segments:
         raise damaged(str(image.path), "DICOM", "it describes no segment")
-    try:
-        found = tuple(_segment(item) for item in segments)
-    except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
-        raise damaged(str(image.path), "DICOM", f"a segment is not described: {error}") from error
+    found = tuple(_segment(item) for item in segments)
     series = list(content.get("ReferencedSeriesSequence") or ())
     instances = {
         str(each.get("ReferencedSOPInstanceUID", ""))
@@ -112,6 +115,18 @@ def read_seg_header(image: Header) -> SegHeader:
         frozenset(str(item.get("SeriesInstanceUID", "")) for item in series) - {""},
         frozenset(instances - {""}),
     )
+
+
+@contextmanager
+def _lies_told(path: Path) -> Iterator[None]:
+    """Elements of another kind than DICOM has there, missing or several where one is wanted, are damage."""
+    with quiet():
+        try:
+            yield
+        except SmaltiError:
+            raise
+        except Exception as error:  # pydicom reads elements when they are asked for, and raises as it likes
+            raise damaged(str(path), "DICOM", first_line(error)) from error
 
 
 def _segment(item: Any) -> Segment:
@@ -264,8 +279,9 @@ def _masks(
 def _frame_segment(group: Any, shared: Any, seg: SegHeader) -> int:
     for each in (group, shared):
         found = each.get("SegmentIdentificationSequence")
-        if found:
-            return int(found[0].ReferencedSegmentNumber)
+        number = found[0].get("ReferencedSegmentNumber") if found else None
+        if isinstance(number, int):
+            return int(number)
     if len(seg.segments) == 1:
         return seg.segments[0].number
     raise damaged(str(seg.path), "DICOM", "a frame does not say of which segment it is")
