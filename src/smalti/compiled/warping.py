@@ -18,8 +18,8 @@ def sample_volume(
     The pixel p of the result comes from ``matrix(q + offset(q))`` with ``q = inner(p)``, or where nothing is
     ``bent`` from ``whole(p)``, which is both matrices in one; all are (3, 4) of z, y, x. ``offsets`` (*G, 3) are
     read at ``to_points(q)``, linear between them. Values are trilinear (``linear``, with ``half`` float32, 0.5 to
-    round whole numbers from 0 up, else 0) or the nearest. Outside is where the nearest pixel does not exist: ``fill``, or
-    the volume mirrored.
+    round whole numbers from 0 up, else 0) or the nearest. Outside is where the nearest pixel does not exist:
+    ``fill``, or the volume mirrored.
     """
     depth, height, width, channels = volume.shape
     result = np.empty((out_shape[0], out_shape[1], out_shape[2], channels), volume.dtype)
@@ -90,8 +90,11 @@ def copy_row(flat, row, place, height, width, channels):
     x, dx = np.int64((place[2] + 0.5) * 2.0**32), np.int64(place[5] * 2.0**32)
     for k in range(place[6], place[7]):
         at = ((z + dz * k >> 32) * height + (y + dy * k >> 32)) * width + (x + dx * k >> 32)
-        for channel in range(channels):
-            row[k * channels + channel] = flat[at * channels + channel]
+        if channels == 1:
+            row[k] = flat[at]
+        else:
+            for channel in range(channels):
+                row[k * channels + channel] = flat[at * channels + channel]
 
 
 @compiled
@@ -101,25 +104,33 @@ def blend_row(flat, row, place, height, width, channels, half):
     y, dy = np.int64(place[1] * 2.0**32), np.int64(place[4] * 2.0**32)
     x, dx = np.int64(place[2] * 2.0**32), np.int64(place[5] * 2.0**32)
     rest, share = np.int64(2**32 - 1), np.float32(2.0**-32)
-    across, down, deep = channels, width * channels, height * width * channels
+    down, deep = width * channels, height * width * channels
     for k in range(place[6], place[7]):
         zk, yk, xk = z + dz * k, y + dy * k, x + dx * k
-        fz, fy, fx = (
-            np.float32(zk & rest) * share,
-            np.float32(yk & rest) * share,
-            np.float32(xk & rest) * share,
-        )
-        corner = (((zk >> 32) * height + (yk >> 32)) * width + (xk >> 32)) * channels
-        for channel in range(channels):
-            at = corner + channel
-            p = between(flat, at, across, fx)
-            q = between(flat, at + down, across, fx)
-            r = between(flat, at + deep, across, fx)
-            s = between(flat, at + deep + down, across, fx)
-            p += (q - p) * fy
-            r += (s - r) * fy
-            value = p + (r - p) * fz + half
-            row[k * channels + channel] = value if half == 0 else np.int32(value)
+        fz, fy, fx = np.float32(zk & rest) * share, np.float32(yk & rest) * share, np.float32(xk & rest) * share
+        at = (((zk >> 32) * height + (yk >> 32)) * width + (xk >> 32)) * channels
+        if channels == 1:  # a case of its own: the loop below would take as long again
+            value = blended_at(flat, at, 1, down, deep, fz, fy, fx) + half
+            if half == 0:
+                row[k] = value
+            else:
+                row[k] = np.int32(value)
+        else:
+            for channel in range(channels):
+                value = blended_at(flat, at + channel, channels, down, deep, fz, fy, fx) + half
+                row[k * channels + channel] = value if half == 0 else np.int32(value)
+
+
+@compiled
+def blended_at(flat, at, across, down, deep, fz, fy, fx):
+    """The trilinear mean of eight pixels, the first of them ``at`` and the others so far from it."""
+    p = between(flat, at, across, fx)
+    q = between(flat, at + down, across, fx)
+    r = between(flat, at + deep, across, fx)
+    s = between(flat, at + deep + down, across, fx)
+    p += (q - p) * fy
+    r += (s - r) * fy
+    return p + (r - p) * fz
 
 
 @compiled

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -267,7 +268,7 @@ def _rescaled(parts: Sequence[tuple[np.ndarray, float, float]]) -> np.ndarray:
 
 def _planes(source: Source, path: Path) -> list[tuple[np.ndarray, float, float]]:
     """Values (H, W) or (H, W, 3), slope and intercept of each frame of a file."""
-    content = read_content(source, path)
+    content = read_content(source)
     frames = list(decoded(content, path))
     with quiet():
         try:

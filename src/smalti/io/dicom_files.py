@@ -85,14 +85,14 @@ def read_header(source: Source) -> Header | None:
                 raise damaged(name, "DICOM", first_line(error)) from error
 
 
-def read_content(source: Source, path: Path) -> Any:
-    """All of a DICOM file as pydicom has it. Raises ``ReadError``."""
+def read_content(source: Source, *, pixels: bool = True) -> Any:
+    """All of a DICOM file as pydicom has it, or all but its pixels. Raises ``ReadError``."""
     pydicom = require("pydicom", _EXTRA)
     with opened(source) as (file, name), quiet():
         _refuse_deflated(file.read(_META), name)
         file.seek(0)
         try:
-            content = pydicom.dcmread(file)
+            content = pydicom.dcmread(file, stop_before_pixels=not pixels)
         except Exception as error:  # pydicom raises whatever a broken element leads to
             raise damaged(name, "DICOM", first_line(error)) from error
     return content

@@ -127,7 +127,7 @@ def write_nifti(
 def _put(file: Any, header: Any, offset: int, values: np.ndarray) -> None:
     block = header.binaryblock
     file.write(block + bytes(offset - len(block)))
-    file.write(memoryview(values.reshape(-1).view(np.uint8)))  # type: ignore[arg-type]  # an array is a buffer
+    file.write(values.reshape(-1).view(np.uint8).data)
 
 
 def whole_labels(image: Image) -> np.ndarray:
@@ -170,7 +170,7 @@ def _values(stream: Any, raw: Any) -> np.ndarray:
     stream.seek(int(raw.get_data_offset()))
     memory = np.empty(wanted, np.uint8)
     filled = 0
-    while filled < wanted and (count := stream.readinto(memoryview(memory)[filled:])):
+    while filled < wanted and (count := stream.readinto(memory.data[filled:])):
         filled += count
     if filled < wanted:
         raise ValueError(f"it is cut short, {wanted} bytes of values were promised and {filled} are there")

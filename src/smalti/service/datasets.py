@@ -197,5 +197,5 @@ def check_dataset(
     from ..data.check import check, fix, write_report
 
     report = check(dataset, jobs=jobs, progress=progress)
-    write_report(report, dataset, out)
+    write_report(report, out, dataset.__getitem__)
     return report, [] if fixed is None else fix(dataset, report, fixed)

@@ -297,6 +297,19 @@ def test_slices_that_were_dicom_are_copied(tmp_path):
     assert Dataset.open(tmp_path / "b")[0].truth == found[0].truth
 
 
+def test_bare_slices_get_a_segmentation(tmp_path):
+    """Slices that lack what every DICOM file should have, such as a patient's name."""
+    sources = empty_series(tmp_path / "a")
+    for path, content in zip(sorted((tmp_path / "a" / "case").glob("0*.dcm")), sources, strict=True):
+        for keyword in ("PatientName", "PatientID", "StudyID", "AccessionNumber", "SpecificCharacterSet"):
+            del content[keyword]
+        content.save_as(path)
+    (sample,) = Dataset.open(tmp_path / "a", "dicom-seg")
+    truth = Segmentation.from_labels(corner((0, 1, 2)), classes=CLASSES, geometry=sample.image.geometry)
+    drawn = Sample("a", sample.load_image, lambda: (truth,))
+    assert not Dataset([drawn], CLASSES).write(tmp_path / "b", "dicom-seg")
+
+
 def test_dicom_goes_to_nifti_and_back_to_the_same_place(tmp_path):
     pytest.importorskip("nibabel", reason="the extra medical is not installed")
     truth = Segmentation.from_labels(corner((0, 1, 2)), classes=CLASSES, geometry=PLACE)

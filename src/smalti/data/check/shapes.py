@@ -17,8 +17,8 @@ from .usual import certainty
 
 OUTSIDE_PX = 1.0
 """Points farther out than this are told; tools put points on the border, and half a pixel is a matter of taste."""
-LOOP_PX = 2.0
-"""Loops that enclose fewer pixels than this are knots nobody can see."""
+LOOPS_PX = 1.0
+"""Loops of one ring that together enclose fewer pixels than this are knots nobody can see."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,9 @@ def shape_findings(
     findings = []
     for record, polygon in polygons:
         for ring in polygon.rings_xy:
-            found = [each for each in self_crossings(ring) if each.loop_px >= LOOP_PX]
-            if found:
+            found = self_crossings(ring)
+            loops_px = sum(each.loop_px for each in found)
+            if loops_px >= LOOPS_PX:
                 worst = max(found, key=lambda each: each.loop_px)
                 x, y = worst.point_xy
                 half = int(np.ceil(np.sqrt(worst.loop_px))) + 2
@@ -139,12 +140,12 @@ def shape_findings(
                     Finding.of(
                         "self-crossing",
                         f"The outline of {record} in {sample} crosses itself {_times(len(found))}; the loop at x {x:.0f}, "
-                        f"y {y:.0f} has {worst.loop_px:.0f} pixels.",
+                        f"y {y:.0f} has {worst.loop_px:.1f} pixels.",
                         samples=(sample,),
                         files=files,
                         box=_inside(box, size_hw),
-                        measured={"record": record, "crossings": len(found), "loop_px": worst.loop_px},
-                        certainty=certainty(worst.loop_px, 1, 20),
+                        measured={"record": record, "crossings": len(found), "loops_px": loops_px},
+                        certainty=certainty(loops_px, 0.5, 10),
                     )
                 )
         distance, share = outside(polygon.exterior_xy, size_hw)

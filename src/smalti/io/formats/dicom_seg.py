@@ -95,7 +95,7 @@ def read_seg_header(image: Header) -> SegHeader:
 
 
 def _seg_header(image: Header) -> SegHeader:
-    content = read_content(image.path, image.path)
+    content = read_content(image.path, pixels=False)
     segments = content.get("SegmentSequence")
     if not segments:
         raise damaged(str(image.path), "DICOM", "it describes no segment")
@@ -173,7 +173,7 @@ def read_segments_of(seg: SegHeader, grid: Series, reading: Reading) -> Segmenta
         raise ReadError(
             f"{name} is of a whole slide in tiles, which is not read here; convert it to a label TIFF"
         )
-    content = read_content(seg.path, seg.path)
+    content = read_content(seg.path)
     placer = Placer(name, grid)
     wanted = {segment.number: segment for segment in seg.segments if segment.number > 0}
     pieces: dict[int, list[Runs]] = {number: [] for number in wanted}

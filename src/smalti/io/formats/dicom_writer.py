@@ -24,6 +24,7 @@ from ...image import Image
 from ...optional import require
 from ...sample import Sample
 from ...segmentation import Segmentation
+from ..decoding import first_line
 from ..dicom import Series
 from ..dicom_files import read_content
 from ..writing import replacing
@@ -38,6 +39,10 @@ _CATEGORY = f"CLASS^Annotated class^{SCHEME}"
 _STEPS = 65535
 _MAX_STACK = 4_000_000_000  # values of a stack of masks, which highdicom wants where segments overlap
 _MAX_DESCRIPTION = 1024  # characters that DICOM allows
+_ALWAYS_THERE = (
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName"),
+)
 _TOO_LONG = '{"smalti":{"score":1}}'  # attributes that do not fit are left out, which the loss report states
 
 
@@ -74,7 +79,7 @@ def _copied(series: Series, place: Path) -> list[Any]:
     """The files of a series, byte for byte, but for those that lack the numbers which others refer to."""
     sources = []
     for number, path in enumerate(series.files, 1):
-        content = read_content(path, path)
+        content = read_content(path)
         target = place / f"{number:04}.dcm"
         if all(
             content.get(key)
@@ -239,9 +244,31 @@ def _write_seg(path: Path, sources: Sequence[Any], truth: Segmentation, number: 
     values, descriptions = _described(highdicom, truth, name, number)
     if truth.ndim == 2:
         values = values[None]
+    for source in sources:
+        for keyword in _ALWAYS_THERE:  # empty where nobody knows, but highdicom wants to find them
+            if keyword not in source:
+                setattr(source, keyword, "")
+    try:
+        content = _segmentation(highdicom, sources, values, descriptions, number, name)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{name}: no DICOM segmentation can refer to its images, {first_line(error)}; write nifti or smalti"
+        ) from error
+    with replacing(path) as part:
+        content.save_as(part)
+
+
+def _segmentation(
+    highdicom: Any,
+    sources: Sequence[Any],
+    values: np.ndarray,
+    descriptions: list[Any],
+    number: int,
+    name: str,
+) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about names and numbers that a PACS might want otherwise
-        content = highdicom.seg.Segmentation(
+        return highdicom.seg.Segmentation(
             source_images=sources,
             pixel_array=values,
             segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
@@ -259,8 +286,6 @@ def _write_seg(path: Path, sources: Sequence[Any], truth: Segmentation, number: 
             omit_empty_frames=bool(values.any()),
             specific_character_set="ISO_IR 192",
         )
-    with replacing(path) as part:
-        content.save_as(part)
 
 
 def _described(highdicom: Any, truth: Segmentation, name: str, number: int) -> tuple[np.ndarray, list[Any]]:
