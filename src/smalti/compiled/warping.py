@@ -23,7 +23,7 @@ def sample_volume(
     """
     depth, height, width, channels = volume.shape
     result = np.empty((out_shape[0], out_shape[1], out_shape[2], channels), volume.dtype)
-    rows = result.reshape(-1, out_shape[2] * channels)
+    rows, flat, bends = result.reshape(-1, out_shape[2] * channels), volume.reshape(-1), offsets.reshape(-1)
     for i in range(out_shape[0]):
         for j in range(out_shape[1]):
             z0 = whole[0, 0] * i + whole[0, 1] * j + whole[0, 3]
@@ -38,9 +38,9 @@ def sample_volume(
                 row = rows[i * out_shape[1] + j]
                 place = (z0, y0, x0, whole[0, 2], whole[1, 2], whole[2, 2], first, last)
                 if linear:
-                    blend_row(volume.reshape(-1), row, place, height, width, channels, half)
+                    blend_row(flat, row, place, height, width, channels, half)
                 else:
-                    copy_row(volume.reshape(-1), row, place, height, width, channels)
+                    copy_row(flat, row, place, height, width, channels)
             for k in range(out_shape[2]):
                 if first <= k < last:
                     continue
@@ -48,7 +48,7 @@ def sample_volume(
                 y = y0 + whole[1, 2] * k
                 x = x0 + whole[2, 2] * k
                 if bent:
-                    a, b, c = offset_at(offsets, to_points, inner, i, j, k)
+                    a, b, c = offset_at(bends, offsets.shape, to_points, inner, i, j, k)
                     z += matrix[0, 0] * a + matrix[0, 1] * b + matrix[0, 2] * c
                     y += matrix[1, 0] * a + matrix[1, 1] * b + matrix[1, 2] * c
                     x += matrix[2, 0] * a + matrix[2, 1] * b + matrix[2, 2] * c
@@ -66,6 +66,16 @@ def sample_volume(
                     za, ya, xa = math.floor(z), math.floor(y), math.floor(x)
                     fz, fy, fx = np.float32(z - za), np.float32(y - ya), np.float32(x - xa)
                     zb, yb, xb = za + 1, ya + 1, xa + 1
+                    if za >= 0 and ya >= 0 and xa >= 0 and zb < depth and yb < height and xb < width:
+                        at = ((za * height + ya) * width + xa) * channels
+                        down, deep = width * channels, height * width * channels
+                        for channel in range(channels):
+                            value = blended_at(flat, at + channel, channels, down, deep, fz, fy, fx) + half
+                            if half == 0:
+                                result[i, j, k, channel] = value
+                            else:
+                                result[i, j, k, channel] = np.int32(value)
+                        continue
                     if mirror:
                         za, ya, xa = mirrored(za, depth), mirrored(ya, height), mirrored(xa, width)
                         zb, yb, xb = mirrored(zb, depth), mirrored(yb, height), mirrored(xb, width)
@@ -73,8 +83,11 @@ def sample_volume(
                         za, ya, xa = max(za, 0), max(ya, 0), max(xa, 0)
                         zb, yb, xb = min(zb, depth - 1), min(yb, height - 1), min(xb, width - 1)
                     for channel in range(channels):
-                        value = blended(volume, channel, za, ya, xa, zb, yb, xb, fz, fy, fx)
-                        result[i, j, k, channel] = value if half == 0 else math.floor(value + half)
+                        value = blended(volume, channel, za, ya, xa, zb, yb, xb, fz, fy, fx) + half
+                        if half == 0:
+                            result[i, j, k, channel] = value
+                        else:
+                            result[i, j, k, channel] = np.int32(value)
     return result
 
 
@@ -107,7 +120,11 @@ def blend_row(flat, row, place, height, width, channels, half):
     down, deep = width * channels, height * width * channels
     for k in range(place[6], place[7]):
         zk, yk, xk = z + dz * k, y + dy * k, x + dx * k
-        fz, fy, fx = np.float32(zk & rest) * share, np.float32(yk & rest) * share, np.float32(xk & rest) * share
+        fz, fy, fx = (
+            np.float32(zk & rest) * share,
+            np.float32(yk & rest) * share,
+            np.float32(xk & rest) * share,
+        )
         at = (((zk >> 32) * height + (yk >> 32)) * width + (xk >> 32)) * channels
         if channels == 1:  # a case of its own: the loop below would take as long again
             value = blended_at(flat, at, 1, down, deep, fz, fy, fx) + half
@@ -164,22 +181,25 @@ def mirrored(at, length):
 
 
 @compiled
-def offset_at(offsets, to_points, inner, i, j, k):
-    """The displacement z, y, x at ``inner(i, j, k)``, linear between points and constant beyond them."""
+def offset_at(flat, shape, to_points, inner, i, j, k):
+    """The displacement z, y, x at ``inner(i, j, k)``, linear between points and constant beyond them.
+
+    ``flat`` are the displacements, flattened, of points in a grid of ``shape``, at least two along each axis.
+    """
     z = inner[0, 0] * i + inner[0, 1] * j + inner[0, 2] * k + inner[0, 3]
     y = inner[1, 0] * i + inner[1, 1] * j + inner[1, 2] * k + inner[1, 3]
     x = inner[2, 0] * i + inner[2, 1] * j + inner[2, 2] * k + inner[2, 3]
-    depth, height, width = offsets.shape[:3]
-    z = min(max(to_points[0, 0] * z + to_points[0, 3], 0.0), depth - 1.0)
-    y = min(max(to_points[1, 1] * y + to_points[1, 3], 0.0), height - 1.0)
-    x = min(max(to_points[2, 2] * x + to_points[2, 3], 0.0), width - 1.0)
-    za, ya, xa = int(z), int(y), int(x)
-    zb, yb, xb = min(za + 1, depth - 1), min(ya + 1, height - 1), min(xa + 1, width - 1)
+    z = min(max(to_points[0, 0] * z + to_points[0, 3], 0.0), shape[0] - 1.0)
+    y = min(max(to_points[1, 1] * y + to_points[1, 3], 0.0), shape[1] - 1.0)
+    x = min(max(to_points[2, 2] * x + to_points[2, 3], 0.0), shape[2] - 1.0)
+    za, ya, xa = min(int(z), shape[0] - 2), min(int(y), shape[1] - 2), min(int(x), shape[2] - 2)
     fz, fy, fx = np.float32(z - za), np.float32(y - ya), np.float32(x - xa)
+    down, deep = shape[2] * 3, shape[1] * shape[2] * 3
+    at = za * deep + ya * down + xa * 3
     return (
-        blended(offsets, 0, za, ya, xa, zb, yb, xb, fz, fy, fx),
-        blended(offsets, 1, za, ya, xa, zb, yb, xb, fz, fy, fx),
-        blended(offsets, 2, za, ya, xa, zb, yb, xb, fz, fy, fx),
+        blended_at(flat, at, 3, down, deep, fz, fy, fx),
+        blended_at(flat, at + 1, 3, down, deep, fz, fy, fx),
+        blended_at(flat, at + 2, 3, down, deep, fz, fy, fx),
     )
 
 

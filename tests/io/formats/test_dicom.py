@@ -286,6 +286,17 @@ def test_other_images_are_put_down_closely_and_told(tmp_path):
         Dataset([Sample("a", None, lambda: (truth,))], CLASSES).write(tmp_path / "none", "dicom-seg")
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_pixels_go_before_places(tmp_path, sign):
+    """DICOM sorts slices along their normal, so a volume that is left-handed keeps its order and loses its affine."""
+    affine = OBLIQUE @ np.diag([1, 1, sign, 1])
+    place = Geometry(PLACE.spacing, "mm", affine, "RAS")
+    truth = Segmentation.from_labels(corner((0, 1, 2)), classes=CLASSES, geometry=place)
+    report = written(tmp_path / "out", truth, volume(place=place))
+    assert report.exact and not report.total.image_changed
+    assert report.total.fields_lost == (() if sign == 1 else ("affine",))
+
+
 def test_slices_that_were_dicom_are_copied(tmp_path):
     sources = empty_series(tmp_path / "a")
     put_seg(tmp_path / "a" / "s.dcm", sources, corner((0, 1, 2)))

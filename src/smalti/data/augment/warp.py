@@ -190,7 +190,7 @@ class Warp:
         return compiled.warping.sample_volume(
             np.ascontiguousarray(array),
             *(np.ascontiguousarray(each[:3]) for each in (matrix, matrix @ inner, inner)),
-            bends[0].offsets if bends else np.zeros((1, 1, 1, 3), np.float32),
+            bends[0].offsets if bends else np.zeros((2, 2, 2, 3), np.float32),
             np.ascontiguousarray((bends[0].to_points if bends else np.eye(4))[:3]),
             np.array(self.out_shape),
             array.dtype.type(fill),
