@@ -318,6 +318,7 @@ def licences_command(
     as_json: AsJson = False,
 ) -> None:
     """Say which images may go into a commercial model, and what is not known of them."""
+    from ..data.licences import NOTICE
     from ..service.catalogue import json_rows
     from ..service.datasets import open_dataset, review
 
@@ -327,12 +328,11 @@ def licences_command(
         content = {"commercial": found.images, "licences": json_rows(found.table), "changed": changed}
         typer.echo(json.dumps(content, indent=2))
     else:
-        summary, *_, notice = str(found).splitlines()
-        typer.echo(f"{summary}\n")
+        typer.echo("\n".join(found.summary) + "\n")
         print_rows(found.table)
         for line in changed:
             typer.echo(line, err=True)
-        typer.echo(f"\n{notice}")
+        typer.echo(f"\n{NOTICE}")
     if changed:
         raise typer.Exit(1)
 

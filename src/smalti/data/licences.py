@@ -40,7 +40,9 @@ class LicenceReview:
     without_source: int
     unnamed: int  # images whose licence asks to name an author who is not known
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> list[str]:
+        """How many images may go into a commercial model, and what is not known, in sentences."""
         total = sum(self.images.values())
         counts = ", ".join(f"{count} {_SAID[answer]}" for answer, count in self.images.items() if count)
         lines = [f"Of {total} images go into a commercial model: {counts or 'none'}."]
@@ -57,7 +59,10 @@ class LicenceReview:
             lines.append(f"Not known: {', '.join(missing)}.")
         if self.unnamed:
             lines.append(f"{self.unnamed} images ask for an author to be named who is not known.")
-        return "\n".join([*lines, str(self.table), NOTICE])
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join([*self.summary, str(self.table), NOTICE])
 
 
 def review_licences(dataset: Dataset) -> LicenceReview:

@@ -14,6 +14,7 @@ import numpy as np
 from .. import __version__
 from ..errors import InputError, ReadError, unknown_name
 from ..io.formats.documents import read_json
+from ..io.formats.tree import natural
 from ..io.writing import replacing
 from ..sample import Sample, SampleList
 from ..table import Table
@@ -241,7 +242,7 @@ def balance(dataset: Dataset, presence: ClassPresence | None = None, of: str = "
     if of not in ("images", "pixels"):
         raise InputError(f"the balance is of 'images' or 'pixels', got {of!r}")
     splits = [sample.split for sample in dataset]
-    names = list(dict.fromkeys(name for name in splits if name is not None))
+    names = sorted(dict.fromkeys(name for name in splits if name is not None), key=_usual_place)
     if not names or None in splits:
         raise InputError(f"{splits.count(None)} samples are in no split; split the dataset first")
     pixels = (class_presence(dataset) if presence is None else presence).of(dataset.names)
