@@ -297,3 +297,9 @@ def _root(above: dict[str, str], name: str) -> str:
 def _join(above: dict[str, str], one: str, other: str) -> None:
     one, other = sorted((_root(above, one), _root(above, other)))
     above[other] = one
+
+
+def _usual_place(split: str) -> tuple[int, tuple[object, ...]]:
+    """Sorts train, val and test in this order, others after them as people count."""
+    usual = ("train", "val", "test")
+    return (usual.index(split) if split in usual else len(usual)), natural(split)
