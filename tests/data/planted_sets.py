@@ -38,7 +38,9 @@ class Fault:
         return (
             finding.code == self.code
             and set(self.samples) <= set(finding.samples)
-            and (not self.segments or not finding.segments or bool(set(self.segments) & set(finding.segments)))
+            and (
+                not self.segments or not finding.segments or bool(set(self.segments) & set(finding.segments))
+            )
             and (not self.value or any(self.value in str(each) for each in finding.measured.values()))
         )
 
@@ -176,7 +178,9 @@ class Bench:
             for at, split in ((index, "train"), (index + 1, "test")):
                 samples[at] = replace(samples[at], group=group, split=split)
             faults.append(Fault("group-split", value=group))
-        yield PlantedSet("group in two splits", Dataset([each.sample() for each in samples], CELLS), tuple(faults))
+        yield PlantedSet(
+            "group in two splits", Dataset([each.sample() for each in samples], CELLS), tuple(faults)
+        )
 
     # Void as a class
 
@@ -192,7 +196,9 @@ class Bench:
             rng = self.rng(f"void class {number}")
             classes = ClassSet([*self.classes[kind], Class(class_id, name, (90, 90, 90), thing=False)])
             chosen = rng.permutation(len(self.drafts[kind]))[:20].tolist()
-            samples = [_with_void_class(self.drafts[kind][i], classes, class_id, band, rng).sample() for i in chosen]
+            samples = [
+                _with_void_class(self.drafts[kind][i], classes, class_id, band, rng).sample() for i in chosen
+            ]
             fault = Fault("void-class", value=name)
             altered = frozenset(sample.name for sample in samples)
             yield PlantedSet("void kept as a class", Dataset(samples, classes), (fault,), altered)
@@ -364,7 +370,11 @@ def _renamed(draft: Draft, classes: ClassSet, rng: np.random.Generator) -> Draft
 
 def _only(draft: Draft, class_id: int, kept: bool) -> Draft:
     """The same with a class called cell unless it is to be kept."""
-    ids = draft.truth.class_ids if kept else np.where(draft.truth.class_ids == class_id, 1, draft.truth.class_ids)
+    ids = (
+        draft.truth.class_ids
+        if kept
+        else np.where(draft.truth.class_ids == class_id, 1, draft.truth.class_ids)
+    )
     return replace(draft, truth=draft.truth.replace(class_ids=ids))
 
 
@@ -435,7 +445,7 @@ def _crossed(ring: np.ndarray, size_hw: tuple[int, int], rng: np.random.Generato
         bent = np.roll(ring, -start, axis=0)
         bent = np.concatenate([bent[:length][::-1], bent[length:]])
         changed = np.count_nonzero(fill_polygons([Polygon(bent)], size_hw) != before)
-        if changed >= 10 and _edges_cross(bent[-1], bent[0], bent[length - 1], bent[length]):
+        if changed >= 20 and _edges_cross(bent[-1], bent[0], bent[length - 1], bent[length]):
             return bent
 
 

@@ -67,7 +67,9 @@ class BalanceJudge:
                     "pixels": self._pixels[entry.id],
                     "pixel_share": self._pixels[entry.id] / total if total else 0.0,
                     "area_px": [None if np.isnan(area) else float(area) for area in areas],
-                    "images_by_split": {split: self._images[entry.id][split] for split in self._splits if split},
+                    "images_by_split": {
+                        split: self._images[entry.id][split] for split in self._splits if split
+                    },
                 }
             )
         return rows
@@ -108,11 +110,17 @@ class BalanceJudge:
             )
             if not rare:
                 continue
-            listed = [f"{row['name']} ({row[measure]} {measure} in {row['images']} images)" for row in rare[:6]]
+            listed = [
+                f"{row['name']} ({row[measure]} {measure} in {row['images']} images)" for row in rare[:6]
+            ]
             more = f" and {len(rare) - 6} more" if len(rare) > 6 else ""
             yield Finding.of(
                 "class-imbalance",
                 f"Less than {RARE_SHARE:.0%} of what the most frequent class has ({most} {measure}): "
                 f"{', '.join(listed)}{more}.",
-                measured={"classes": len(rare), "names": ", ".join(row["name"] for row in rare), "most": most},
+                measured={
+                    "classes": len(rare),
+                    "names": ", ".join(row["name"] for row in rare),
+                    "most": most,
+                },
             )

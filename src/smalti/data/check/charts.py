@@ -30,7 +30,9 @@ def class_table(rows: Sequence[Row]) -> str:
         ):
             cells.append(f"<td>{text}{bar(row[name] / most[name])}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("class", "images", "segments", "of all pixels"))
+    head = "".join(
+        f'<th scope="col">{name}</th>' for name in ("class", "images", "segments", "of all pixels")
+    )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
@@ -56,7 +58,8 @@ def size_chart(rows: Sequence[Row]) -> str:
             f'<i class="middle" style="left:{at(middle):.1f}%"></i></div></td></tr>'
         )
     ticks = "".join(
-        f'<i style="left:{100 * (power - low) / (high - low):.1f}%">{number(10**power)}</i>' for power in range(low, high + 1)
+        f'<i style="left:{100 * (power - low) / (high - low):.1f}%">{number(10**power)}</i>'
+        for power in range(low, high + 1)
     )
     axis = f'<tr class="axis"><th></th><td></td><td class="wide"><div class="ticks">{ticks}</div></td></tr>'
     head = '<tr><th scope="col">class</th><th scope="col">half have less</th><th scope="col">area in pixels</th></tr>'

@@ -37,7 +37,6 @@ _CONSEQUENCES = (
 )
 
 
-
 class Checked(Protocol):
     """What can be checked: a ``Dataset``, or anything else with these."""
 

@@ -130,7 +130,12 @@ class DuplicateJudge:
             f"{f', in the splits {_listed(splits)}' if across else ''}.",
             samples=tuple(where.name for where in wheres),
             files=tuple(file for where in wheres for file in where.files[:1]),
-            measured={"images": len(wheres), "correlation": alike, "pairs": len(pairs), "pairs_across": len(across)},
+            measured={
+                "images": len(wheres),
+                "correlation": alike,
+                "pairs": len(pairs),
+                "pairs_across": len(across),
+            },
             certainty=certainty(alike, 0.5, 0.8),
             severity="error" if across else "info" if len(groups) == 1 and None not in groups else "warning",
         )

@@ -83,7 +83,9 @@ def arcs_of(truth: Segmentation, labels: np.ndarray, rng: np.random.Generator, m
     segment = np.searchsorted(pieces, ring_piece, side="right")[ring]
     x, y = np.floor(points + normals).astype(np.int64).T
     beside = labels[y.clip(0, height - 1), x.clip(0, width - 1)]
-    inner = ((points > margin_px) & (points < np.array([width, height]) - margin_px)).all(axis=1) & (beside >= 0)
+    inner = ((points > margin_px) & (points < np.array([width, height]) - margin_px)).all(axis=1) & (
+        beside >= 0
+    )
     beside = np.where(beside == segment, 0, beside)
     # an arc ends where its ring or its neighbour does, where the border cuts it, and after ARC_PX points
     broken = np.ones(len(points), bool)

@@ -117,7 +117,9 @@ def _flat(
     if truth.ndim == 2:
         return image, truth, labels
     z = int(np.argmax(np.count_nonzero(np.diff(labels, axis=2, prepend=0), axis=(1, 2))))
-    flat = Segmentation.from_labels(labels[z], class_ids=truth.class_ids, classes=truth.classes, void=truth.void[z])
+    flat = Segmentation.from_labels(
+        labels[z], class_ids=truth.class_ids, classes=truth.classes, void=truth.void[z]
+    )
     picture = None if image is None else Image(image.pixels[z], image.channels)
     return picture, flat, flat.labels
 

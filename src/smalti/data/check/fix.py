@@ -1,142 +1,206 @@
-"""Repairs that need nobody's judgement, made in a copy of a dataset."""
+"""Safe repairs of what a check found, in a copy: the dataset itself is never changed.
+
+Safe is what nobody has to look at: pixels far from their segment are erased, holes inside a segment filled, the second
+outline of one object and segments without pixels removed, outlines cut at the image's border (which drawing them does),
+and samples left out that cannot be read or are there already.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from ...io.formats import ANNOTATION_FORMATS, make_format
+from ...errors import InputError
 from ...io.formats.format import AnnotationFormat
+from ...io.formats.loss import LossReport
+from ...runs import Runs
 from ...sample import Sample
 from ...segmentation import Segmentation
+from ..dataset import Dataset
+from .finding import KINDS, Finding
 from .instances import duplicated, overlapping_pairs
-from .pieces import crumbs, islands
+from .pieces import Places, crumbs, islands
 from .report import CheckReport
 
-if TYPE_CHECKING:
-    from ..dataset import Dataset
+REPAIRED = ("stray-pixels", "island", "duplicate-instance", "empty-segment", "outside-image")
+"""Kinds of findings that are repaired in the annotation ..."""
+LEFT_OUT = ("unreadable", "unknown-class", "duplicate", "leakage")
+"""... and those for which a sample is left out. Of copies the first stays, of copies in several splits the one that is not
+in the training split."""
 
-_DROPPED = ("unreadable", "size-mismatch", "unknown-class")
-_COPIES = ("duplicate", "leakage")
+
+@dataclass(frozen=True)
+class Repair:
+    """Something that was done to one sample."""
+
+    code: str
+    sample: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.sample}: {self.what} ({self.code})"
 
 
-@dataclass
-class _Plan:
-    """What is to be done to one sample: left out, or the segments of each annotation (from 1) by the fault."""
+@dataclass(frozen=True)
+class Fixed:
+    """The repaired copy, what was done, what is left for people, and what writing it lost."""
 
-    left_out: str = ""
-    segments: dict[int, dict[str, set[int]]] = field(default_factory=lambda: defaultdict(dict))
+    dataset: Dataset
+    repairs: tuple[Repair, ...]
+    left: tuple[Finding, ...]
+    loss: LossReport | None = None
 
 
 def fix(
-    dataset: Dataset, report: CheckReport, folder: str | os.PathLike[str], format: str | None = None
-) -> list[str]:
-    """Write a copy of ``dataset`` with the findings of ``report`` that are ``fixable`` repaired; gives what was done.
+    dataset: Dataset,
+    report: CheckReport,
+    folder: str | os.PathLike[str],
+    *,
+    codes: Iterable[str] | None = None,
+    format: str | AnnotationFormat = "smalti",
+    **options: Any,
+) -> Fixed:
+    """Write a repaired copy of a dataset into a new ``folder``; gives what was done.
 
-    Samples that cannot be read and all but the first of equal ones are left out; stray pixels are erased, islands
-    filled, the second outline of an object and segments without pixels removed, outlines cut at the image's border.
-    ``format`` is that of the copy, by default the dataset's own, or smalti's where that is only read. The source is
-    not changed. Raises ``WriteError`` for a folder that is not empty.
+    Findings of the ``codes`` named are repaired, by default all that can be safely. Raises ``InputError`` for other
+    codes and where no sample would be left, and as ``Dataset.write`` does.
     """
-    plans, done = _plans(report)
-    kept = [
-        _repaired(sample, plans[sample.name].segments) if sample.name in plans else sample
-        for sample in dataset
-        if not (sample.name in plans and plans[sample.name].left_out)
-    ]
-    dataset.with_samples(kept).write(folder, format or _writable(dataset.format))
-    return done
+    plan = repaired(dataset, report, codes=codes)
+    loss = plan.dataset.write(folder, format, **options)
+    return replace(plan, loss=loss)
 
 
-def _writable(name: str) -> str:
-    written = name in ANNOTATION_FORMATS and type(make_format(name)).write is not AnnotationFormat.write
-    return name if written else "smalti"
-
-
-def _plans(report: CheckReport) -> tuple[dict[str, _Plan], list[str]]:
-    """What to do to each sample by name, and a line for each repair."""
-    plans: dict[str, _Plan] = defaultdict(_Plan)
-    done = []
-    for finding in report.findings:
-        if not finding.fixable or not finding.samples:
-            continue
-        if finding.code in _COPIES:
-            for name in finding.samples[1:]:
-                plans[name].left_out = "a copy"
-                done.append(f"{name} is left out: the same as {finding.samples[0]}")
-        elif finding.code in _DROPPED:
-            plans[finding.samples[0]].left_out = finding.code
-            done.append(f"{finding.samples[0]} is left out: {finding.message}")
+def repaired(dataset: Dataset, report: CheckReport, *, codes: Iterable[str] | None = None) -> Fixed:
+    """The dataset with repairs that are made when its samples are read; nothing is written."""
+    wanted = set((*REPAIRED, *LEFT_OUT) if codes is None else codes)
+    unknown = sorted(wanted - {*REPAIRED, *LEFT_OUT})
+    if unknown:
+        raise InputError(
+            f"{', '.join(unknown)} cannot be repaired without looking; what can: {', '.join((*REPAIRED, *LEFT_OUT))}"
+        )
+    chosen = [finding for finding in report.findings if finding.fixable and finding.code in wanted]
+    repairs: list[Repair] = []
+    gone: set[str] = set()
+    by_sample: dict[str, list[Finding]] = defaultdict(list)
+    for finding in chosen:
+        if finding.code in LEFT_OUT:
+            for name, why in _left_out(dataset, finding, gone):
+                gone.add(name)
+                repairs.append(Repair(finding.code, name, why))
         else:
-            places = plans[finding.samples[0]].segments[finding.truth]
-            places.setdefault(finding.code, set()).update(finding.segments)
-            done.append(f"{finding.samples[0]}: {finding.code}: {finding.message}")
-    return plans, done
+            by_sample[finding.samples[0]].append(finding)
+    samples = []
+    for sample in dataset.samples:
+        if sample.name in gone:
+            continue
+        findings = by_sample.get(sample.name, ())
+        if findings:
+            repairs += [Repair(each.code, sample.name, _done(each)) for each in findings]
+            sample = replace(sample, load_truths=partial(_repaired_truths, sample, tuple(findings)))
+        samples.append(sample)
+    if not samples:
+        raise InputError("no sample would be left; nothing is written")
+    left = tuple(
+        finding for finding in report.findings if finding not in chosen and finding.severity != "info"
+    )
+    return Fixed(dataset.with_samples(samples), tuple(repairs), left)
 
 
-def _repaired(sample: Sample, segments: Mapping[int, Mapping[str, set[int]]]) -> Sample:
-    if not segments or not sample.annotated:
-        return sample
-    return replace(sample, load_truths=partial(_truths, sample, {k: dict(v) for k, v in segments.items()}))
+def _left_out(dataset: Dataset, finding: Finding, gone: set[str]) -> list[tuple[str, str]]:
+    """Samples to leave out because of a finding, and why."""
+    if finding.code in ("unreadable", "unknown-class"):
+        return [(name, "left out, as it cannot be read") for name in finding.samples if name not in gone]
+    names = [name for name in finding.samples if name not in gone]
+    if not names:
+        return []
+    kept = next((name for name in names if dataset[name].split not in (None, "train")), names[0])
+    return [(name, f"left out, as {kept} is the same image") for name in names if name != kept]
 
 
-def _truths(sample: Sample, segments: Mapping[int, Mapping[str, set[int]]]) -> tuple[Segmentation, ...]:
+def _done(finding: Finding) -> str:
+    """What is done about a finding, in words."""
+    measured = finding.measured
+    segments = ", ".join(str(k) for k in finding.segments[:5]) + (
+        ", ..." if len(finding.segments) > 5 else ""
+    )
+    return {
+        "stray-pixels": f"{measured.get('pixels')} pixels of segment {segments} erased",
+        "island": f"{measured.get('pixels')} pixels inside segment {segments} filled",
+        "duplicate-instance": f"the second of each pair among segments {segments} removed",
+        "empty-segment": f"segment {segments} without pixels removed",
+        "outside-image": f"{measured.get('record')} cut at the image's border",
+    }[finding.code]
+
+
+def _repaired_truths(sample: Sample, findings: Sequence[Finding]) -> tuple[Segmentation, ...]:
     return tuple(
-        repair(truth, segments[number]) if number in segments else truth
+        repair(truth, [finding for finding in findings if finding.truth == number])
         for number, truth in enumerate(sample.truths, 1)
     )
 
 
-def repair(truth: Segmentation, faults: Mapping[str, set[int]]) -> Segmentation:
-    """``truth`` with stray pixels of some segments erased and their islands filled, then others removed.
-
-    ``faults`` has the numbers of the segments by the code of what is wrong with them.
-    """
-    changed = _redrawn(truth, faults)
-    removed = set(faults.get("empty-segment", ()))
-    if "duplicate-instance" in faults:
+def repair(truth: Segmentation, findings: Iterable[Finding]) -> Segmentation:
+    """One annotation with the repairs of ``findings`` made; those that change no pixels last, as they renumber."""
+    segments: dict[str, set[int]] = defaultdict(set)
+    for finding in findings:
+        segments[finding.code] |= set(finding.segments)
+    masks: dict[int, np.ndarray] = {}
+    if segments["stray-pixels"]:
+        _, places = crumbs(truth, truth.layers())
+        _paint(masks, truth, places, segments["stray-pixels"], False)
+    if segments["island"]:
+        labels = truth.runs.paint(truth.shape)[0]
+        _, places = islands(truth, labels)
+        _paint(masks, truth, places, segments["island"], True)
+    if masks:
+        truth = _with_masks(truth, masks)
+    gone = np.zeros(len(truth), bool)
+    if segments["duplicate-instance"]:
         pairs = overlapping_pairs(truth)
-        pairs = pairs.take(duplicated(pairs))
-        removed |= {
-            max(one, other) for one, other in zip(pairs.one.tolist(), pairs.other.tolist(), strict=True)
-        }
-    return changed[[k for k in range(len(truth)) if k + 1 not in removed]] if removed else changed
+        again = duplicated(pairs)
+        for one, other in zip(pairs.one[again], pairs.other[again], strict=True):
+            gone[other - 1] |= not gone[one - 1]
+    if segments["empty-segment"]:
+        gone |= truth.areas_px == 0
+    return truth[~gone] if gone.any() else truth
 
 
-def _redrawn(truth: Segmentation, faults: Mapping[str, set[int]]) -> Segmentation:
-    erased = list(_places(crumbs(truth, truth.layers())[1], faults.get("stray-pixels", ())))
-    filled = []
-    if faults.get("island") and not truth.overlapping:
-        filled = list(_places(islands(truth, truth.labels)[1], faults["island"]))
-    if not erased and not filled:
-        return truth
+def _paint(
+    masks: dict[int, np.ndarray], truth: Segmentation, places: Places, wanted: set[int], value: bool
+) -> None:
+    for k, place in places:
+        if k in wanted:
+            masks.setdefault(k, truth.mask(k))[place] = value
+
+
+def _with_masks(truth: Segmentation, masks: dict[int, np.ndarray]) -> Segmentation:
+    """The segmentation with other pixels for some segments; what is filled is no longer void."""
+    numbers = sorted(masks)
+    changed = Runs.of_masks(np.stack([masks[k] for k in numbers]))
+    both = Runs.concatenate([truth.runs, changed])
+    source = np.arange(len(truth))
+    source[np.array(numbers) - 1] = len(truth) + np.arange(len(numbers))
     void = truth.void
-    masks = {k: truth.mask(k) for k, _ in erased + filled}
-    for k, place in erased:
-        masks[k][place] = False
-    for k, place in filled:
-        masks[k][place] = True
-        void[place] = False
-    drawn = (masks[k] if k in masks else truth.mask(k) for k in range(1, len(truth) + 1))
-    return Segmentation.from_masks(
-        drawn,
-        shape=truth.shape,
+    for mask in masks.values():
+        void &= ~mask
+    return Segmentation.from_runs(
+        truth.shape,
+        both.take(source),
         class_ids=truth.class_ids,
         scores=truth.scores,
         classes=truth.classes,
         geometry=truth.geometry,
-        void=void,
+        void=void if void.any() else None,
         attributes=truth.attributes,
     )
 
 
-def _places(
-    found: Sequence[tuple[int, tuple[np.ndarray, ...]]], wanted: set[int] | tuple[()]
-) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
-    return ((k, place) for k, place in found if k in wanted)
+def fixable_codes() -> list[str]:
+    """Kinds of findings that ``fix`` can do something about, in the order of the table."""
+    return [code for code in KINDS if code in (*REPAIRED, *LEFT_OUT)]

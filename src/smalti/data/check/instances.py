@@ -59,7 +59,9 @@ def overlapping_pairs(truth: Segmentation) -> Pairs:
     wanted = (table.truth < table.predicted) & (share > OVERLAP_SHARE) & (table.pixels >= OVERLAP_PX)
     wanted &= ~crowd[table.truth - 1] & ~crowd[table.predicted - 1]
     same = truth.class_ids[table.truth - 1] == truth.class_ids[table.predicted - 1]
-    return Pairs(table.truth, table.predicted, table.pixels, table.iou, share, same).take(np.flatnonzero(wanted))
+    return Pairs(table.truth, table.predicted, table.pixels, table.iou, share, same).take(
+        np.flatnonzero(wanted)
+    )
 
 
 def duplicated(pairs: Pairs) -> np.ndarray:
@@ -88,7 +90,9 @@ class InstanceJudge:
             twice = duplicated(truth.pairs)
             if twice.any():
                 self._certain.append(
-                    _pairs_finding("duplicate-instance", sample.where, truth.number, truth.pairs.take(twice), truth.boxes)
+                    _pairs_finding(
+                        "duplicate-instance", sample.where, truth.number, truth.pairs.take(twice), truth.boxes
+                    )
                 )
             if (~twice).any():
                 rest = truth.pairs.take(~twice)
@@ -143,7 +147,9 @@ def _pairs_finding(code: str, sample: Named, number: int, pairs: Pairs, boxes: n
     one, other = int(pairs.one[worst]), int(pairs.other[worst])
     more = f", and {len(pairs) - 1} more pairs" if len(pairs) > 1 else ""
     if code == "duplicate-instance":
-        message = f"Segments {one} and {other} of {sample.name} are one object (IoU {pairs.iou[worst]:.2f}){more}."
+        message = (
+            f"Segments {one} and {other} of {sample.name} are one object (IoU {pairs.iou[worst]:.2f}){more}."
+        )
     else:
         kind = "" if pairs.same_class[worst] else " of different classes"
         message = (

@@ -279,13 +279,17 @@ def _touching(
         if rest.sum() < 2:
             continue
         contact = lengths[member].sum() / 2 / np.sqrt(min(truth.areas_px[one - 1], truth.areas_px[other - 1]))
-        seam = np.average(strength[same][member], weights=lengths[member]) / max(np.median(strength[rest]), 1e-6)
+        seam = np.average(strength[same][member], weights=lengths[member]) / max(
+            np.median(strength[rest]), 1e-6
+        )
         rows.append((one, other, contact, seam))
     columns = np.array(rows, np.float64).reshape(-1, 4).T
     one, other = columns[:2].astype(np.int64)
     together = np.zeros(len(one))
     if len(one):
         both = np.stack([one, other], axis=1).reshape(-1)
-        unions = truth.runs.take(both - 1).merge(np.repeat(np.arange(1, len(one) + 1), 2), len(one), truth.shape[1])
+        unions = truth.runs.take(both - 1).merge(
+            np.repeat(np.arange(1, len(one) + 1), 2), len(one), truth.shape[1]
+        )
         together = _solidity(unions, truth.shape)
     return Touching(one, other, columns[2], columns[3], together, np.fmax(solid[one], solid[other]))

@@ -25,7 +25,9 @@ MARKS = {"error": "●", "warning": "▲", "info": "■"}
 WORDS = {"error": ("error", "errors"), "warning": ("warning", "warnings"), "info": ("note", "notes")}
 
 
-def write_report(report: CheckReport, folder: str | Path, sample: Callable[[str], Sample]) -> tuple[Path, Path]:
+def write_report(
+    report: CheckReport, folder: str | Path, sample: Callable[[str], Sample]
+) -> tuple[Path, Path]:
     """Write ``report.json`` and ``report.html`` into a folder; ``sample(name)`` gives the samples for the pictures.
 
     Samples are read again for the pictures, at most ``SHOWN`` for each kind of finding. Raises ``WriteError``.
@@ -63,7 +65,11 @@ def _summary(report: CheckReport, title: str, codes: list[str]) -> str:
     elif report.failed:
         verdict = "Correct the errors before anyone trains on this set."
     else:
-        verdict = "No errors; look at what is listed below." if report.counts["warning"] else "No errors and no warnings."
+        verdict = (
+            "No errors; look at what is listed below."
+            if report.counts["warning"]
+            else "No errors and no warnings."
+        )
     rows = []
     most = max((len(report.of(code)) for code in codes), default=1)
     for code in codes:
@@ -111,9 +117,13 @@ def _card(finding: Finding, sample: Callable[[str], Sample]) -> str:
         f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{number(value)}</dd></div>"
         for name, value in finding.measured.items()
     )
-    sure = "" if finding.certainty >= 0.985 else (
-        f'<p class="sure"><i class="bar" style="width:{100 * finding.certainty:.0f}%"></i>'
-        f"{100 * finding.certainty:.0f} % sure</p>"
+    sure = (
+        ""
+        if finding.certainty >= 0.985
+        else (
+            f'<p class="sure"><i class="bar" style="width:{100 * finding.certainty:.0f}%"></i>'
+            f"{100 * finding.certainty:.0f} % sure</p>"
+        )
     )
     safe = '<span class="fix">repaired by --fix</span>' if finding.fixable else ""
     details = (
@@ -132,9 +142,15 @@ def _figure(picture: Thumbnail) -> str:
     height, width = picture.size_hw
     lines = ""
     if picture.others or picture.meant:
-        paths = [(name, path) for name, path in (("others", picture.others), ("meant", picture.meant)) if path]
-        drawn = "".join(f'<path class="case" d="{path}"/><path class="{name}" d="{path}"/>' for name, path in paths)
-        lines = f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>'
+        paths = [
+            (name, path) for name, path in (("others", picture.others), ("meant", picture.meant)) if path
+        ]
+        drawn = "".join(
+            f'<path class="case" d="{path}"/><path class="{name}" d="{path}"/>' for name, path in paths
+        )
+        lines = (
+            f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>'
+        )
     zoomed = " zoomed" if max(height, width) <= 120 else ""
     return (
         f'<figure tabindex="0" style="aspect-ratio:{width}/{height}">'

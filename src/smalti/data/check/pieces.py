@@ -32,6 +32,12 @@ SMALLEST_KEPT = 8
 """Small segments of one image that are remembered."""
 
 
+Row = tuple[int, int, float, tuple[int, ...]]
+"""Segment, pixels, measure and box of a spot."""
+Places = list[tuple[int, tuple[np.ndarray, ...]]]
+"""For each spot its segment and the index arrays of its pixels."""
+
+
 @dataclass(frozen=True)
 class Spots:
     """Small places in an annotation: the segment (P,) each belongs to, its pixels, a measure of it, and its box."""
@@ -45,7 +51,7 @@ class Spots:
         return len(self.segment)
 
 
-def _spots(rows: list[tuple[int, int, float, tuple[int, ...]]], ndim: int) -> Spots:
+def _spots(rows: list[Row], ndim: int) -> Spots:
     return Spots(
         np.array([row[0] for row in rows], np.int64),
         np.array([row[1] for row in rows], np.int64),
@@ -69,13 +75,13 @@ def components(mask_or_labels: np.ndarray, connectivity: int) -> tuple[np.ndarra
     return found, count
 
 
-def crumbs(truth: Segmentation, layers: list[np.ndarray]) -> tuple[Spots, list[tuple[int, tuple[np.ndarray, ...]]]]:
+def crumbs(truth: Segmentation, layers: list[np.ndarray]) -> tuple[Spots, Places]:
     """Pieces of segments that are tiny and lie apart from the rest of them, but for those at the image's border.
 
     ``measure`` is the distance to the main piece in pixels. Also gives, for each, its segment and its pixels.
     """
-    rows: list[tuple[int, int, float, tuple[int, ...]]] = []
-    pixels: list[tuple[int, tuple[np.ndarray, ...]]] = []
+    rows: list[Row] = []
+    pixels: Places = []
     for layer in layers:
         found, count = components(layer, truth.ndim)
         present = np.unique(layer)
@@ -103,8 +109,8 @@ def _add_crumbs(
     owner: np.ndarray,
     main: np.ndarray,
     areas: np.ndarray,
-    rows: list[tuple[int, int, float, tuple[int, ...]]],
-    pixels: list[tuple[int, tuple[np.ndarray, ...]]],
+    rows: list[Row],
+    pixels: Places,
 ) -> None:
     from scipy.spatial import cKDTree
 
@@ -146,7 +152,7 @@ def _rim(mask: np.ndarray) -> np.ndarray:
     return np.argwhere(mask & ~inner)
 
 
-def islands(truth: Segmentation, labels: np.ndarray) -> tuple[Spots, list[tuple[int, tuple[np.ndarray, ...]]]]:
+def islands(truth: Segmentation, labels: np.ndarray) -> tuple[Spots, Places]:
     """Small compact places without a label, or void, that one segment encloses.
 
     ``labels`` is the truth as a label map. ``measure`` is the share of the segment's pixels. Also gives, for each, the
@@ -166,7 +172,8 @@ def islands(truth: Segmentation, labels: np.ndarray) -> tuple[Spots, list[tuple[
     order = np.argsort(found[at], kind="stable")
     at = tuple(axis[order] for axis in at)
     bounds = np.append(0, np.cumsum(areas[wanted]))
-    rows, pixels = [], []
+    rows: list[Row] = []
+    pixels: Places = []
     for number, low, high in zip(wanted.tolist(), bounds[:-1], bounds[1:], strict=True):
         place = tuple(axis[low:high] for axis in at)
         box = tuple(int(axis.min()) for axis in place) + tuple(int(axis.max()) + 1 for axis in place)
@@ -209,10 +216,13 @@ def smallest(truth: Segmentation) -> Spots:
     if truth.void_px:
         void = truth.void
         around = [
-            tuple(slice(start - 1, stop + 1) for start, stop in zip(low[k], high[k], strict=True)) for k in wanted
+            tuple(slice(start - 1, stop + 1) for start, stop in zip(low[k], high[k], strict=True))
+            for k in wanted
         ]
         wanted = wanted[[not void[place].any() for place in around]]
-    return Spots(wanted + 1, truth.areas_px[wanted], truth.class_ids[wanted].astype(float), truth.boxes[wanted])
+    return Spots(
+        wanted + 1, truth.areas_px[wanted], truth.class_ids[wanted].astype(float), truth.boxes[wanted]
+    )
 
 
 class PieceJudge:
@@ -288,9 +298,10 @@ class PieceJudge:
             areas = self._areas[class_id]
             if len(areas) >= 20:
                 below = areas.median - np.log(spots.area[index])
-                tiny = below > max(np.log(20), 3.5 * areas.spread) and areas.share_below(
-                    np.log(spots.area[index] + 0.5)
-                ) <= 0.03
+                tiny = (
+                    below > max(np.log(20), 3.5 * areas.spread)
+                    and areas.share_below(np.log(spots.area[index] + 0.5)) <= 0.03
+                )
                 scores[index] = below if tiny else 0
         tiny = np.flatnonzero(scores)
         if not len(tiny):
@@ -313,9 +324,7 @@ class PieceJudge:
         )
 
 
-def _spots_finding(
-    code: str, sample: Named, number: int, spots: Spots, chosen: np.ndarray
-) -> Finding:
+def _spots_finding(code: str, sample: Named, number: int, spots: Spots, chosen: np.ndarray) -> Finding:
     segments = sorted(set(spots.segment[chosen].tolist()))
     pixels = int(spots.area[chosen].sum())
     largest = chosen[np.argmax(spots.area[chosen])]
@@ -326,7 +335,11 @@ def _spots_finding(
             f"{pixels} pixels of {numbers} in {sample.name} lie by themselves in {places}, "
             f"up to {spots.measure[chosen].max():.0f} pixels from the rest."
         )
-        measured = {"pixels": pixels, "places": len(chosen), "distance_px": float(spots.measure[chosen].max())}
+        measured = {
+            "pixels": pixels,
+            "places": len(chosen),
+            "distance_px": float(spots.measure[chosen].max()),
+        }
     else:
         message = f"{pixels} pixels without a label lie inside {numbers} in {sample.name}, in {places}."
         measured = {"pixels": pixels, "places": len(chosen), "share": float(spots.measure[chosen].max())}

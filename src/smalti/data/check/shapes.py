@@ -95,7 +95,12 @@ def _area(ring_xy: np.ndarray) -> float:
 def clipped(ring_xy: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     """The part of a ring (N, 2) inside the image, (M, 2), by the four borders in turn (Sutherland and Hodgman 1974)."""
     ring = np.asarray(ring_xy, np.float64)
-    for axis, sign, bound in ((0, 1, 0.0), (0, -1, -float(size_hw[1])), (1, 1, 0.0), (1, -1, -float(size_hw[0]))):
+    for axis, sign, bound in (
+        (0, 1, 0.0),
+        (0, -1, -float(size_hw[1])),
+        (1, 1, 0.0),
+        (1, -1, -float(size_hw[0])),
+    ):
         if not len(ring):
             break
         depth = sign * ring[:, axis] - bound

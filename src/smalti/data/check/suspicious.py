@@ -102,7 +102,9 @@ class SuspiciousJudge:
         aside &= one_way >= np.where(single, ONE_WAY_OF_ONE, ONE_WAY)
         aside &= fits.onto <= ONTO
         grown = inside & (np.abs(beyond) >= np.where(single, OFFSET_OF_ONE_PX, OFFSET_PX))
-        grown &= (fits.offset_gain >= np.where(single, OFFSET_GAIN_OF_ONE, OFFSET_GAIN)) & (fits.agree >= AGREE)
+        grown &= (fits.offset_gain >= np.where(single, OFFSET_GAIN_OF_ONE, OFFSET_GAIN)) & (
+            fits.agree >= AGREE
+        )
         fitting = FIT * self._fits.median
         # stuff is many things at once, and its outline may follow what is no edge
         judged = ~single | np.isin(fits.segment, truth.outlines.things if truth.outlines else ())
@@ -233,5 +235,7 @@ def one_object(contact: float, seam: float, solidity: float) -> float:
     logistic regression on 318 objects cut in two on purpose and 1547 pairs as annotators left them, in made-up cells and
     in photographs of nuclei (DSB 2018).
     """
-    votes = -4.73 + 2.64 * min(contact, 2.5) - 2.61 * np.log(seam + 0.08) + 33.1 * min(max(solidity, -0.2), 0.03)
+    votes = (
+        -4.73 + 2.64 * min(contact, 2.5) - 2.61 * np.log(seam + 0.08) + 33.1 * min(max(solidity, -0.2), 0.03)
+    )
     return float(1 / (1 + np.exp(-votes)))

@@ -97,7 +97,9 @@ def _slice(finding: Finding, truth: Segmentation | None, box: np.ndarray) -> int
 
 def _cut(truth: Segmentation, z: int) -> Segmentation:
     masks = [mask[z] for mask in truth.masks()]
-    return Segmentation.from_masks(masks, shape=truth.shape[1:], class_ids=truth.class_ids, classes=truth.classes)
+    return Segmentation.from_masks(
+        masks, shape=truth.shape[1:], class_ids=truth.class_ids, classes=truth.classes
+    )
 
 
 def _around(box: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -107,14 +109,14 @@ def _around(box: np.ndarray, shape: tuple[int, ...]) -> tuple[int, int, int, int
     room = np.maximum(room, (LEAST_PX - (high - low) + 1) // 2)
     low, high = low - room, high + room
     height_width = np.array(shape)
-    over = np.maximum(-low, 0) - np.maximum(high - height_width, 0)  # a place at the border shows more of its other side
+    over = np.maximum(-low, 0) - np.maximum(
+        high - height_width, 0
+    )  # a place at the border shows more of its other side
     low, high = np.maximum(low + np.minimum(over, 0), 0), np.minimum(high + np.maximum(over, 0), height_width)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def _paths(
-    truth: Segmentation, finding: Finding, place: tuple[int, int, int, int]
-) -> tuple[str, str]:
+def _paths(truth: Segmentation, finding: Finding, place: tuple[int, int, int, int]) -> tuple[str, str]:
     """Outlines inside a place: of the segments meant (all of them where none is named) and of the others."""
     top, left, bottom, right = place
     boxes = truth.boxes

@@ -69,9 +69,7 @@ def contacts(truth: Segmentation, labels: np.ndarray) -> Contacts:
         pairs += np.bincount(one[differ] * len(ids) + other[differ], minlength=len(pairs))
     table = pairs.reshape(len(ids), -1)
     table = np.triu(table + table.T, 1)
-    meets = {
-        (int(ids[i]), int(ids[j])): int(table[i, j]) for i, j in zip(*np.nonzero(table), strict=True)
-    }
+    meets = {(int(ids[i]), int(ids[j])): int(table[i, j]) for i, j in zip(*np.nonzero(table), strict=True)}
     flat = classes.reshape(-1)
     pixels = np.bincount(flat, minlength=len(ids))
     thin = np.zeros(len(ids))

@@ -129,8 +129,10 @@ class GeoJson(AnnotationFormat):
             if truths:
                 truth = truths[0]
                 extent = None if image is None else _extent(folder / image)
-                content = _content(truth, extent)
-                content[_MEMBER] = about(sample) | {"shape": list(truth.shape)}
+                told = about(sample) | {"shape": list(truth.shape)}
+                content = {_MEMBER: told} | _content(
+                    truth, extent
+                )  # first, so that the head of the file tells
                 with replacing(folder / f"{name}.geojson") as part:
                     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
                     part.write_text(text, encoding="utf-8")
@@ -162,7 +164,7 @@ class GeoJson(AnnotationFormat):
             else:
                 pairs[image] = path
         folders = {posixpath.dirname(image) for image in pairs}
-        told = [path for path in alone if f'"{_MEMBER}"'.encode() in tree.file(path).read_bytes()]
+        told = [path for path in alone if f'"{_MEMBER}"'.encode() in tree.head(path, 64)]
         problems += [
             Problem(path, "", "no image is called as it is; name it with images=, or give match=")
             for path in alone

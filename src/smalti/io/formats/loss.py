@@ -16,6 +16,7 @@ from ...sample import Sample
 from ...segmentation import Segmentation
 
 _SCORE_TOLERANCE = 1e-6
+_AFFINE_TOLERANCE = 1e-9  # DICOM keeps 16 characters of a number
 _LENGTH_TOLERANCE = 1e-6  # relative: formats round spacings to single precision or decimals
 
 
@@ -325,7 +326,11 @@ def _geometry_lost(wanted: Segmentation, found: Segmentation) -> tuple[str, ...]
         and np.allclose(one.spacing, other.spacing, rtol=_LENGTH_TOLERANCE, atol=0)
     ):
         lost.append("spacing")
-    if one.affine is not None and not (other.affine is not None and np.array_equal(one.affine, other.affine)):
+    if one.affine is not None and not (
+        other.affine is not None
+        and one.affine.shape == other.affine.shape
+        and np.allclose(one.affine, other.affine, rtol=_AFFINE_TOLERANCE, atol=_AFFINE_TOLERANCE)
+    ):
         lost.append("affine")
     if one.crs is not None and one.crs != other.crs:
         lost.append("crs")
