@@ -179,6 +179,12 @@ def test_moves_after_mixup_move_all_that_was_mixed():
         assert np.array_equal(truth.mask(k), mixed.mask(k)[:, ::-1])
 
 
+@pytest.mark.parametrize("step", ["mosaic", "copy-paste", "mixup"])
+def test_nothing_mixes_after_mixup(step):
+    with pytest.raises(InputError, match="last step that mixes"):
+        applied(["mixup", step])
+
+
 def test_moves_between_mixings_are_done_in_their_place():
     one = applied(["flip:probability=1", "mosaic"], 4)[0]
     other = applied(["mosaic", "flip:probability=1"], 4)[0]

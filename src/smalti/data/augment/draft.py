@@ -38,9 +38,13 @@ class Draft:
 
     ``class_ids`` (N,) are there where labels number segments, and None where they are class ids themselves;
     ``things`` (N,) bool says which segments are countable. What is not known has the label ``void_label`` where
-    there is one, or is kept in maps of its own (``keeps_void``). ``spacing`` (ndim,) is in any unit; where
-    there is none, all axes count alike. Moves and tones
-    are kept until pixels are needed (``settle``), so that moves are done as one, and tones by one table.
+    there is one, or is kept in maps of its own (``keeps_void``). ``spacing`` (ndim,) is in any unit; where there is
+    none, all axes count alike. ``parts`` are where the segments come from, in the order of their numbers, and
+    ``areas_px`` how large each would be were it all inside and in front, 0 where it was empty. ``bent`` says that
+    ``moved`` is only roughly so, or that several images are in one.
+
+    Moves and tones are kept until pixels are needed (``settle``), so that moves are done as one, and tones by one
+    table.
     """
 
     pixels: np.ndarray
@@ -56,13 +60,9 @@ class Draft:
     interpolation: Interpolation = "linear"
     value_range: tuple[float, float] | None = None
     partner: Callable[[np.random.Generator], Draft] | None = None
-    parts: list[Any] = field(
-        default_factory=list
-    )  # where the segments come from, in the order of their numbers
-    bent: bool = False  # whether ``moved`` says it only roughly, or several images are in one
-    areas_px: np.ndarray | None = (
-        None  # of each segment, were it all inside and in front; 0 where it was empty
-    )
+    parts: list[Any] = field(default_factory=list)
+    bent: bool = False
+    areas_px: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.pixels = native(self.pixels)
@@ -300,6 +300,8 @@ class Draft:
 
         Raises ``InputError`` for one that does not fit.
         """
+        if len(self.truths) > 1:
+            raise InputError("mixup must be the last step that mixes samples; put the others before it")
         other = self.clone() if self.partner is None else self.partner(rng)
         one = (
             self.ndim,

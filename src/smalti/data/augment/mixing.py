@@ -166,7 +166,7 @@ class CopyPaste(Mixing):
         part = tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
         inside = mask[part] > 0
         under = draft.pixels[place]
-        if self.blend_px > 0 and draft.ndim == 2 and draft.pixels.dtype != bool:
+        if self.blend_px > 0 and draft.ndim == 2 and draft.pixels.dtype.kind != "b":
             share = cv2.GaussianBlur(
                 mask.astype(np.float32), (0, 0), self.blend_px, borderType=cv2.BORDER_CONSTANT
             )
@@ -186,7 +186,7 @@ class Mixup(Mixing):
     """Two samples shown through each other; the truth of each counts as much as its pixels.
 
     The truth becomes soft: ``Augmented.scores`` gives a score for each class, and of segments all are kept, with
-    their scores times their sample's share. Must be the last of a chain that mixes.
+    their scores times their sample's share. No other step that mixes may follow.
     """
 
     name: ClassVar[str] = "mixup"
@@ -205,7 +205,7 @@ class Mixup(Mixing):
         bent = draft.bent
         offset = draft.join(other)
         draft.bent = bent  # the frame is still the same
-        if draft.pixels.dtype == bool:
+        if draft.pixels.dtype.kind == "b":
             raise InputError("mixup needs values, and these pixels are bool")
         mixed = draft.floats() * share + other.floats() * (1 - share)
         draft.put(mixed)

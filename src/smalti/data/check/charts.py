@@ -8,6 +8,14 @@ from html import escape
 from typing import Any
 
 Row = Mapping[str, Any]
+MEANING = {
+    "red": "red (share of the three)",
+    "blue": "blue (share of the three)",
+    "size": "pixels",
+    "aspect": "width / height",
+    "object size": "object size (px a side)",
+}
+"""Names of measures as people read them."""
 
 
 def class_table(rows: Sequence[Row]) -> str:
@@ -74,9 +82,11 @@ def split_table(splits: Mapping[str, Row]) -> str:
     if not splits:
         return ""
     names = list(dict.fromkeys(name for row in splits.values() for name in row))
+    if all(row.get("groups") == row.get("images") for row in splits.values()):
+        names.remove("groups")
     head = "".join(f'<th scope="col">{escape(split)}</th>' for split in splits)
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
+        f'<tr><th scope="row">{escape(MEANING.get(name, name))}</th>'
         + "".join(f"<td>{number(row[name]) if name in row else '–'}</td>" for row in splits.values())
         + "</tr>"
         for name in names

@@ -74,6 +74,8 @@ class DuplicateJudge:
     def _exact(self, members: list[int]) -> Finding:
         wheres = [self._where[i] for i in members]
         splits = list(dict.fromkeys(where.split for where in wheres if where.split is not None))
+        # the first is the one to keep: of copies in several splits one that nobody trains on
+        wheres.sort(key=lambda where: where.split in (None, "train"))
         differ = len({self._truths[i] for i in members}) > 1
         also = "; their annotations differ" if differ else ""
         return Finding.of(

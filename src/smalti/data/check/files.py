@@ -79,7 +79,7 @@ def _unreadable(sample: Sample, part: str, error: Exception) -> Finding:
     message = str(error) if told else f"unexpected {type(error).__name__}: {error}; please report it"
     return Finding.of(
         code_of(message),
-        f"The {part} of {sample.name} cannot be read: {message}",
+        f"The {part} of {sample.name} cannot be read: {message.rstrip('.')}.",
         samples=(sample.name,),
         files=names_of(sample),
         measured={"part": part},
@@ -102,7 +102,7 @@ def problem_findings(problems: Iterable[Problem]) -> list[Finding]:
     return [
         Finding.of(
             code_of(problem.message, "faulty-record"),
-            f"{problem}.".replace("..", "."),
+            f"{str(problem).rstrip('.')}.",
             samples=(problem.image,) if problem.image else (),
             files=(problem.file,),
             measured={"record": problem.record} if problem.record else {},

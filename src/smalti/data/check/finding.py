@@ -181,7 +181,8 @@ class Finding:
     ``samples`` and ``files`` are where it is, ``segments`` the numbers 1..N in annotation ``truth`` (1 for the first
     annotator) of the first sample, ``box`` the place in its image, lowest then one past the highest index along each
     axis. ``measured`` are the numbers it was judged by. ``certainty`` is an estimate, 0..1; what is certain has 1.
-    ``fixable`` says that ``fix`` repairs it without anybody looking.
+    ``fixable`` says that ``fix`` repairs it without anybody looking. ``hint`` is what to do where that is not what
+    is to be done about others of its kind.
     """
 
     code: str
@@ -195,6 +196,7 @@ class Finding:
     certainty: float = 1.0
     fixable: bool = False
     severity: Severity = "info"
+    hint: str = ""
 
     @classmethod
     def of(cls, code: str, message: str, **fields: Any) -> Finding:
@@ -205,7 +207,7 @@ class Finding:
     @property
     def advice(self) -> str:
         """What to do."""
-        return KINDS[self.code].advice
+        return self.hint or KINDS[self.code].advice
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values; numbers to four digits."""

@@ -120,6 +120,7 @@ class InstanceJudge:
                 f"{share:.0%} of the annotations have segments that overlap: the set seems to mean it, and they are not "
                 "listed one by one.",
                 severity="info",
+                hint="Nothing, if the set is meant to be so.",
                 measured={"share": share, "annotations": len(self._overlaps)},
                 certainty=0.5,
             )
@@ -145,7 +146,8 @@ def _without_pixels(sample: Named, number: int, areas_px: np.ndarray) -> Finding
 def _pairs_finding(code: str, sample: Named, number: int, pairs: Pairs, boxes: np.ndarray) -> Finding:
     worst = int(np.argmax(pairs.share))
     one, other = int(pairs.one[worst]), int(pairs.other[worst])
-    more = f", and {len(pairs) - 1} more pairs" if len(pairs) > 1 else ""
+    rest = len(pairs) - 1
+    more = f", and {rest} more {'pair' if rest == 1 else 'pairs'}" if rest else ""
     if code == "duplicate-instance":
         message = (
             f"Segments {one} and {other} of {sample.name} are one object (IoU {pairs.iou[worst]:.2f}){more}."

@@ -1,15 +1,16 @@
-"""The report of a check as one page: what is wrong, where, what to do, and what is in the set. It needs nothing but itself."""
+"""The report of a check as one page that needs nothing else: what is wrong, where, what to do, and what is in the set."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
 from ...io.writing import replacing
 from ...sample import Sample
-from .charts import class_table, number, size_chart, split_table
+from .charts import bar, class_table, number, size_chart, split_table
 from .finding import KINDS, Finding
 from .report import CheckReport
 from .style import STYLE
@@ -19,6 +20,9 @@ SHOWN = 12
 """Findings of one kind that are shown with a picture; the rest are listed."""
 LISTED = 2000
 """Findings of one kind that are listed; the JSON has all."""
+
+LONGEST_NAME = 28
+"""Longer names of samples are shortened; pointing at them shows all of them."""
 
 MARKS = {"error": "●", "warning": "▲", "info": "■"}
 """Signs that differ in shape too, for those who do not tell the colours."""
@@ -91,24 +95,24 @@ def _summary(report: CheckReport, title: str, codes: list[str]) -> str:
 
 
 def _section(code: str, findings: tuple[Finding, ...], sample: Callable[[str], Sample]) -> str:
-    kind = KINDS[code]
     worst = findings[0].severity
-    cards = "".join(_card(finding, sample) for finding in findings[:SHOWN])
+    shown = [(finding, thumbnails(finding, sample)) for finding in findings[:SHOWN]]
+    cards = "".join(_card(finding, pictures) for finding, pictures in shown)
+    layout = "cards" if any(pictures for _, pictures in shown) else "rows"
     rest = findings[SHOWN:]
     more = ""
     if rest:
-        items = "".join(f"<li>{escape(finding.message)}</li>" for finding in rest[:LISTED])
+        items = "".join(f"<li>{_message(finding)}</li>" for finding in rest[:LISTED])
         left = f"<p>{number(len(rest) - LISTED)} more are in report.json.</p>" if len(rest) > LISTED else ""
         more = f"<details><summary>{number(len(rest))} more</summary><ul>{items}</ul>{left}</details>"
     return (
         f'<section id="{code}"><h2><span class="mark {worst}" aria-hidden="true">{MARKS[worst]}</span> '
-        f"{escape(kind.title)} <small>{number(len(findings))} {WORDS[worst][len(findings) != 1]}</small></h2>"
-        f'<p class="advice">{escape(kind.advice)}</p><div class="cards">{cards}</div>{more}</section>'
+        f"{escape(KINDS[code].title)} <small>{number(len(findings))} {WORDS[worst][len(findings) != 1]}</small></h2>"
+        f'<p class="advice">{escape(findings[0].advice)}</p><div class="{layout}">{cards}</div>{more}</section>'
     )
 
 
-def _card(finding: Finding, sample: Callable[[str], Sample]) -> str:
-    pictures = thumbnails(finding, sample)
+def _card(finding: Finding, pictures: list[Thumbnail]) -> str:
     shown = "".join(_figure(each) for each in pictures)
     pictured = f'<div class="pictures{" two" if len(pictures) > 1 else ""}">{shown}</div>' if pictures else ""
     files = "".join(f"<li>{escape(file)}</li>" for file in finding.files[:6])
@@ -117,25 +121,43 @@ def _card(finding: Finding, sample: Callable[[str], Sample]) -> str:
         f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{number(value)}</dd></div>"
         for name, value in finding.measured.items()
     )
-    sure = (
-        ""
-        if finding.certainty >= 0.985
-        else (
-            f'<p class="sure"><i class="bar" style="width:{100 * finding.certainty:.0f}%"></i>'
-            f"{100 * finding.certainty:.0f} % sure</p>"
-        )
+    percent = f"{100 * finding.certainty:.0f}"
+    sure = "" if finding.certainty >= 0.985 else (
+        f'<span class="sure"><i class="track">{bar(finding.certainty)}</i>{percent} % sure</span>'
     )
     safe = '<span class="fix">repaired by --fix</span>' if finding.fixable else ""
+    notes = f'<p class="notes">{sure}{safe}</p>' if sure or safe else ""
+    what = " and ".join(name for name, given in (("numbers", facts), ("files", files)) if given)
     details = (
-        f"<details><summary>numbers{' and files' if files else ''}</summary><dl>{facts}</dl>"
-        f'<ul class="files">{files}{more}</ul></details>'
-        if facts or files
+        f"<details><summary>{what}</summary>"
+        + (f"<dl>{facts}</dl>" if facts else "")
+        + (f'<ul class="files">{files}{more}</ul>' if files else "")
+        + "</details>"
+        if what
         else ""
     )
     return (
-        f'<article class="{finding.severity}{"" if pictures else " plain"}">{pictured}'
-        f'<div class="text"><p>{escape(finding.message)}</p>{sure}{safe}{details}</div></article>'
+        f'<article class="{finding.severity}">{pictured}'
+        f'<div class="text"><p>{_message(finding)}</p>{notes}{details}</div></article>'
     )
+
+
+def _message(finding: Finding) -> str:
+    """The message as HTML, with names of samples set apart and long ones cut in the middle."""
+    text = escape(finding.message)
+    for name in sorted(finding.samples, key=len, reverse=True):
+        safe = escape(name)
+        text = re.sub(
+            rf"(?<![\w/>])({re.escape(safe)})(?![\w/<])",
+            lambda found: f'<code title="{found[1]}">{_short(found[1])}</code>',
+            text,
+        )
+    return text
+
+
+def _short(name: str) -> str:
+    """A long name without its middle; entities in it stay whole, as long names are plain."""
+    return name if len(name) <= LONGEST_NAME or "&" in name else f"{name[:14]}…{name[-10:]}"
 
 
 def _figure(picture: Thumbnail) -> str:
@@ -151,10 +173,10 @@ def _figure(picture: Thumbnail) -> str:
         lines = (
             f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>'
         )
-    zoomed = " zoomed" if max(height, width) <= 120 else ""
+    kind = "zoomed" if max(height, width) <= 120 else "whole"
     return (
-        f'<figure tabindex="0" style="aspect-ratio:{width}/{height}">'
-        f'<img class="{zoomed.strip()}" alt="{escape(picture.caption)}" src="{picture.uri}">{lines}</figure>'
+        f'<figure tabindex="0" style="aspect-ratio:{width}/{height};width:min(100%,{17 * width / height:.2f}rem)">'
+        f'<img class="{kind}" alt="{escape(picture.caption)}" src="{picture.uri}">{lines}</figure>'
     )
 
 

@@ -28,6 +28,7 @@ ISLAND_SHARE = 0.1
 """An island has at most this share of the pixels of the segment around it."""
 USUAL_SHARE = 0.25
 """What more than this share of the segments of a class, or of all annotations, have is how they are drawn."""
+AS_IT_IS = "Nothing, if the set is meant to be so."
 SMALLEST_KEPT = 8
 """Small segments of one image that are remembered."""
 
@@ -288,6 +289,7 @@ class PieceJudge:
             f"{annotations} of {self._annotations} annotations have {what}, most often in segments of {listed}. So many are "
             "how the set is drawn rather than slips, and they are not listed one by one.",
             severity="info",
+            hint=AS_IT_IS,
             measured={"annotations": annotations, "of": self._annotations},
             certainty=0.5,
         )

@@ -12,7 +12,7 @@ STYLE = """
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:1120px;margin:0 auto;padding:2rem 1.25rem 4rem}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .25rem;overflow-wrap:anywhere}
-h2{font-size:1.25rem;margin:0 0 .25rem}h2 small{color:var(--soft);font-weight:400;font-size:.95rem;margin-left:.35rem}
+h2{font-size:1.25rem;margin:0 0 .25rem}h2 small{color:var(--soft);font-weight:400;font-size:.95rem;margin-left:.35rem;white-space:nowrap}
 h3{font-size:1.05rem;margin:2rem 0 .25rem}
 p{margin:.25rem 0 .75rem;max-width:70ch}
 .path{color:var(--soft);font-size:.9rem;overflow-wrap:anywhere;margin:0 0 .75rem}
@@ -36,7 +36,7 @@ article.error{border-top-color:var(--error-bar)}article.warning{border-top-color
 article .text{padding:.7rem .85rem .8rem;font-size:.92rem}
 article p{margin:0 0 .5rem;overflow-wrap:anywhere}
 .pictures{background:#2b2f33;display:grid;gap:2px}.pictures.two{grid-template-columns:1fr 1fr;align-items:center}
-figure{position:relative;margin:0 auto;width:100%;max-height:17rem;outline-offset:-3px}
+figure{position:relative;margin:0 auto;outline-offset:-3px}
 figure img{display:block;width:100%;height:100%}
 figure img.zoomed{image-rendering:pixelated}
 figure svg{position:absolute;inset:0;width:100%;height:100%;transition:opacity .15s}
@@ -45,9 +45,14 @@ path{fill:none;vector-effect:non-scaling-stroke;stroke-linejoin:round}
 path.case{stroke:#000;stroke-opacity:.55;stroke-width:4}path.meant{stroke:#f0e442;stroke-width:2}
 path.others{stroke:#fff;stroke-opacity:.8;stroke-width:1;stroke-dasharray:3 2}
 path.case:has(+ .others){stroke-width:2.5;stroke-opacity:.35}
-.sure{display:flex;flex-direction:column;gap:.15rem;color:var(--soft);font-size:.82rem;max-width:9rem}
-.fix{display:inline-block;font-size:.8rem;color:var(--soft);border:1px solid var(--line);border-radius:1rem;
-padding:0 .6rem;margin-bottom:.4rem}
+code{font:.88em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:var(--paper);border-radius:.25rem;
+padding:.05em .3em;overflow-wrap:anywhere}
+.notes{display:flex;flex-wrap:wrap;align-items:center;gap:.5rem .9rem;color:var(--soft);font-size:.82rem}
+.sure{display:inline-flex;align-items:center;gap:.5rem}
+.track{display:block;width:4rem;height:.4rem;border-radius:.25rem;background:var(--line)}.track .bar{height:100%}
+.fix{border:1px solid var(--line);border-radius:1rem;padding:0 .6rem}
+.rows{margin-top:.75rem;border-top:1px solid var(--line)}.rows article{background:none;border:0;border-radius:0;
+border-bottom:1px solid var(--line)}.rows .text{padding:.55rem 0;font-size:1rem;max-width:80ch}.rows article p{margin:0}
 details{font-size:.88rem;margin-top:.25rem}summary{cursor:pointer;color:var(--soft)}
 section>details{margin-top:1rem}details ul{padding-left:1.1rem;overflow-wrap:anywhere}
 dl{margin:.4rem 0}dl div{display:flex;justify-content:space-between;gap:1rem;border-bottom:1px dotted var(--line)}
