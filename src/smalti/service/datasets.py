@@ -166,11 +166,15 @@ def parse_shares(text: str) -> dict[str, float]:
 
 def download(
     name: str, out: Path, report: Callable[[str, int, int | None], None], keep: bool = False
-) -> Path:
-    """Fetch a public dataset into ``out``; gives what to open. Raises as ``fetch`` does."""
-    from ..data.download import fetch
+) -> tuple[Path, list[str]]:
+    """Fetch a public dataset into ``out``; gives what to open, and the digests that nobody has published.
 
-    return fetch(name, out, report=report, keep_archives=keep)
+    Raises as ``fetch`` does.
+    """
+    from ..data.download import fetch, fetched
+
+    place = fetch(name, out, report=report, keep_archives=keep)
+    return place, [f"{one.url}: sha256 {one.sha256}" for one in fetched(name, out) if not one.verified]
 
 
 def review(dataset: Dataset, credits: Path | None, verify: bool) -> tuple[LicenceReview, list[str]]:
@@ -198,4 +202,4 @@ def check_dataset(
 
     report = check(dataset, jobs=jobs, progress=progress)
     write_report(report, out, dataset.__getitem__)
-    return report, [] if fixed is None else fix(dataset, report, fixed)
+    return report, [] if fixed is None else [str(each) for each in fix(dataset, report, fixed).repairs]

@@ -5,7 +5,6 @@ import pytest
 
 from smalti.classes import ClassSet
 from smalti.data.check import CheckReport, Finding, check, fix
-from smalti.data.check.fix import repair
 from smalti.data.dataset import Dataset
 from smalti.errors import WriteError
 from smalti.image import Image
@@ -23,39 +22,6 @@ def labelled():
     labels[50, 50:52] = 1
     labels[35:45, 30:45] = 2
     return labels
-
-
-def test_stray_pixels_are_erased_and_islands_filled():
-    truth = Segmentation.from_labels(labelled(), classes=CLASSES, attributes={"note": ["a", "b"]})
-    fixed = repair(truth, {"stray-pixels": {1}, "island": {1}})
-    assert fixed.areas_px.tolist() == [400, 150]
-    assert fixed.attributes["note"].tolist() == ["a", "b"]
-    assert repair(truth, {"stray-pixels": {2}}) == truth
-
-
-def test_filled_islands_are_void_no_more():
-    labels = labelled()
-    void = np.zeros(labels.shape, bool)
-    void[14:16, 14:16] = void[60:] = True
-    truth = Segmentation.from_labels(labels, classes=CLASSES, void=void)
-    fixed = repair(truth, {"island": {1}})
-    assert fixed.void_px == 4 * 64
-    assert fixed.areas_px[0] == 402
-
-
-def test_the_second_outline_of_an_object_is_removed():
-    masks = np.zeros((3, 40, 40), bool)
-    masks[0, 5:20, 5:20] = masks[1, 25:35, 25:35] = masks[2, 5:20, 5:21] = True
-    truth = Segmentation.from_masks(masks, classes=CLASSES, scores=[1, 0.5, 1])
-    fixed = repair(truth, {"duplicate-instance": {1, 3}})
-    assert fixed == truth[[0, 1]]
-
-
-def test_segments_without_pixels_are_removed():
-    masks = np.zeros((2, 8, 8), bool)
-    masks[1, 2:5, 2:5] = True
-    truth = Segmentation.from_masks(masks, classes=CLASSES)
-    assert repair(truth, {"empty-segment": {1}}) == truth[[1]]
 
 
 def dataset():
@@ -84,7 +50,8 @@ def test_a_copy_is_written_and_the_source_stays(tmp_path):
         ),
     )
     done = fix(opened, report, tmp_path / "copy")
-    assert len(done) == 2
+    assert len(done.repairs) == 2
+    assert [finding.code for finding in done.left] == ["shifted"]
     copy = Dataset.open(tmp_path / "copy")
     assert copy.names == ["a", "b"]
     assert copy["a"].truth == source["a"].truth

@@ -9,8 +9,7 @@ from __future__ import annotations
 from .checking import check
 from .finding import KINDS, Finding
 from .fix import Fixed, fix
-from .fix import fix
 from .page import write_report
 from .report import CheckReport
 
-__all__ = ["KINDS", "CheckReport", "Finding", "check", "fix", "write_report"]
+__all__ = ["KINDS", "CheckReport", "Finding", "Fixed", "check", "fix", "write_report"]

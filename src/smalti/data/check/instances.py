@@ -24,7 +24,7 @@ OVERLAP_SHARE = 0.05
 OVERLAP_PX = 5
 USUAL_SHARE = 0.25
 """Where more than this share of the annotations have overlaps, the set is meant to have them."""
-EMPTY_SHARE = 0.2
+EMPTY_SHARE = 0.1
 """Where more than this share of the annotations are empty, the set is meant to have them (good parts, clear skies)."""
 
 

@@ -40,12 +40,13 @@ _FINE = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])
 class Fits:
     """How outlines lie on the edges of the image: of all of them (first entry, segment 0) and of single segments (K,).
 
-    ``arcs`` is how much outline there was to tell by, ``fit`` how well it lies on edges where it is, 0..1, and ``home`` the
-    share of it that has an edge there not much weaker than the strongest nearby.
-    ``offset_px`` is how far outside the outline the edges are, below 0 inside; ``offset_fit`` how well an outline would fit
-    there and ``agree`` the share of the outline that says so. ``shift_yx`` (K, 2) and ``shift_fit`` are the same for moving
-    aside, ``back_fit`` for moving as far the other way: outlines that are too large find edges both ways. ``onto`` is the
-    share of a segment that would then lie on others, whose edges are their own.
+    ``arcs`` is how much outline there was to tell by, ``fit`` how well it lies on edges where it is, 0..1, and ``home``
+    the share of it that has an edge there not much weaker than the strongest nearby. ``offset_px`` is how far outside
+    the outline the edges are, below 0 inside; ``offset_fit`` how well an outline would fit there and ``agree`` the share
+    of the outline that says so. ``shift_yx`` (K, 2) and ``shift_fit`` are the same for moving aside, ``back_fit`` for
+    moving as far the other way: outlines that are too large find edges both ways. ``onto`` is the share of a segment
+    that would then lie on others, whose edges are their own. ``stands_out`` and ``shift_stands_out`` say by how many
+    deviations the fit here, and that aside, is better than for other moves.
     """
 
     segment: np.ndarray
@@ -61,6 +62,8 @@ class Fits:
     shift_fit: np.ndarray
     back_fit: np.ndarray
     onto: np.ndarray
+    stands_out: np.ndarray
+    shift_stands_out: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,8 @@ def _fits(
     if best[0] != middle:
         around = shift[0] + _FINE
         shift[0] = around[saturating(shift_scores(arcs, smooth, around)).mean(axis=0).argmax()]
+    middles = np.median(shifts, axis=1)
+    spreads = 1.4826 * np.median(np.abs(shifts - middles[:, None]), axis=1) + 1e-6
     onto = np.zeros(len(segment))
     for index in range(1, len(segment)):
         if np.abs(shift[index]).max() > 2:
@@ -167,6 +172,8 @@ def _fits(
         shift_fit,
         shifts[np.arange(len(shifts)), len(_COARSE) - 1 - best],
         onto,
+        (shifts[:, middle] - middles) / spreads,
+        (shift_fit - middles) / spreads,
     )
 
 

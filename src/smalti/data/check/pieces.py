@@ -264,7 +264,8 @@ class PieceJudge:
             if found[code] > max(2, USUAL_SHARE * self._annotations) or not rare.all():
                 told.add(code)
             if found[code] <= max(2, USUAL_SHARE * self._annotations) and rare.any():
-                yield _spots_finding(code, sample, number, spots, np.flatnonzero(rare))
+                share = found[code] / self._annotations
+                yield _spots_finding(code, sample, number, spots, np.flatnonzero(rare), 0.95 - 1.5 * share)
         for code in sorted(told):
             yield self._usual(code, found[code])
         for sample, number, spots in self._small:
@@ -326,7 +327,9 @@ class PieceJudge:
         )
 
 
-def _spots_finding(code: str, sample: Named, number: int, spots: Spots, chosen: np.ndarray) -> Finding:
+def _spots_finding(
+    code: str, sample: Named, number: int, spots: Spots, chosen: np.ndarray, sure: float
+) -> Finding:
     segments = sorted(set(spots.segment[chosen].tolist()))
     pixels = int(spots.area[chosen].sum())
     largest = chosen[np.argmax(spots.area[chosen])]
@@ -354,6 +357,6 @@ def _spots_finding(code: str, sample: Named, number: int, spots: Spots, chosen: 
         segments=tuple(segments),
         box=tuple(spots.box[largest].tolist()),
         measured=measured,
-        certainty=0.9,
+        certainty=sure,
         fixable=True,
     )

@@ -242,7 +242,10 @@ class LabelStudio(AnnotationFormat):
             return []
         _, annotations, *_ = sample.load_truths.args
         return [
-            (f"{region.record} ({region.label})", Polygon(region.numbers * np.array(region.shape[::-1]) / 100))
+            (
+                f"{region.record} ({region.label})",
+                Polygon(region.numbers * np.array(region.shape[::-1]) / 100),
+            )
             for drawn in annotations
             for region in drawn.regions
             if region.kind == "polygon"
