@@ -36,12 +36,15 @@ def table(seed: int = SEED, size: int = 40, count: int = 5) -> str:
             total.images += found.images
     lines = ["| what was planted | planted | found | false alarms | in images |", "|---|---:|---:|---:|---:|"]
     for title, total in totals.items():
-        lines.append(
-            f"| {title} | {total.planted} | {total.found} | {len(total.false)} | {total.images} |"
-        )
+        lines.append(f"| {title} | {total.planted} | {total.found} | {len(total.false)} | {total.images} |")
     planted, found = (sum(getattr(each, name) for each in totals.values()) for name in ("planted", "found"))
-    false, images = sum(len(each.false) for each in totals.values()), sum(each.images for each in totals.values())
-    lines.append(f"| **all** | **{planted}** | **{found}** ({found / planted:.1%}) | **{false}** | **{images}** |")
+    false, images = (
+        sum(len(each.false) for each in totals.values()),
+        sum(each.images for each in totals.values()),
+    )
+    lines.append(
+        f"| **all** | **{planted}** | **{found}** ({found / planted:.1%}) | **{false}** | **{images}** |"
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -30,7 +30,9 @@ print(changed)
 print(f"{len(truth)} of {len(coins)} coins are left, {truth.void_px} pixels are void")
 
 # For training: arrays in, arrays out, and no segmentation made on the way.
-sample = chain.apply_arrays(image.pixels, coins.labels, sample_rng(0, 7, 2), class_ids=coins.class_ids, void=255)
+sample = chain.apply_arrays(
+    image.pixels, coins.labels, sample_rng(0, 7, 2), class_ids=coins.class_ids, void=255
+)
 print(sample.floats(mean=127.5, std=60).shape, sample.labels.shape, len(sample.class_ids))
 
 smalti.write_image("coins.sheet.png", contact_sheet((image, coins), chain, rows=3, columns=5))

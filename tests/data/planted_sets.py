@@ -26,7 +26,8 @@ from smalti.segmentation import Segmentation
 
 @dataclass(frozen=True)
 class Fault:
-    """Something planted: the code it should be found by, and where: samples, segments, or a value that must be named."""
+    """Something planted: the code it should be found by, and where: samples, segments, or a value that must
+    be named."""
 
     code: str
     samples: tuple[str, ...] = ()

@@ -9,7 +9,18 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-MODULES = ("growing", "moments", "nearest", "outlines", "overlaps", "rle", "runs", "shapes", "warping", "watershed")
+MODULES = (
+    "growing",
+    "moments",
+    "nearest",
+    "outlines",
+    "overlaps",
+    "rle",
+    "runs",
+    "shapes",
+    "warping",
+    "watershed",
+)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -87,7 +87,8 @@ class BalanceJudge:
         if unused:
             yield Finding.of(
                 "unused-class",
-                f"Nothing belongs to {', '.join(unused[:8])}{f' and {len(unused) - 8} more' if len(unused) > 8 else ''}.",
+                f"Nothing belongs to "
+                f"{', '.join(unused[:8])}{f' and {len(unused) - 8} more' if len(unused) > 8 else ''}.",
                 measured={"classes": len(unused), "names": ", ".join(unused)},
             )
         yield from self._rare([row for row in table if row["segments"]])

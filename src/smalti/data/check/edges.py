@@ -196,7 +196,8 @@ def _strongest_color(smooth: np.ndarray) -> np.ndarray:
 
 
 def saturating(values: np.ndarray) -> np.ndarray:
-    """Slopes (A, T) as 0..1, 0.5 for half of what is usual for an arc at its best: that all of an outline finds some edge
+    """Slopes (A, T) as 0..1, 0.5 for half of what is usual for an arc at its best: that all of an outline
+    finds some edge
     counts for more than that a part of it finds a strong one."""
     usual = float(np.median(values.max(axis=1))) if len(values) else 0.0
     return values / (values + 0.5 * usual + 1e-6)

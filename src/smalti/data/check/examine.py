@@ -16,10 +16,10 @@ from ...segmentation import Segmentation
 from .files import load, names_of
 from .finding import Finding
 from .instances import Pairs, overlapping_pairs
+from .outlines import Outlines, outlines
 from .pictures import Picture, look
 from .pieces import Spots, crumbs, islands, smallest
 from .shapes import shape_findings
-from .outlines import Outlines, outlines
 from .voids import Contacts, contacts
 
 Polygons = Callable[[Sample], Sequence[tuple[str, Polygon]]]

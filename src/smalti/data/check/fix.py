@@ -31,7 +31,8 @@ from .report import CheckReport
 REPAIRED = ("stray-pixels", "island", "duplicate-instance", "empty-segment", "outside-image")
 """Kinds of findings that are repaired in the annotation ..."""
 LEFT_OUT = ("unreadable", "unknown-class", "duplicate", "leakage")
-"""... and those for which a sample is left out. Of copies the first stays, of copies in several splits the one that is not
+"""... and those for which a sample is left out. Of copies the first stays, of copies in several splits the
+one that is not
 in the training split."""
 
 

@@ -117,7 +117,8 @@ class InstanceJudge:
             share = len(self._overlaps) / self._annotations
             yield Finding.of(
                 "overlap",
-                f"{share:.0%} of the annotations have segments that overlap: the set seems to mean it, and they are not "
+                f"{share:.0%} of the annotations have segments that overlap: the set seems to mean "
+                f"it, and they are not "
                 "listed one by one.",
                 severity="info",
                 hint="Nothing, if the set is meant to be so.",

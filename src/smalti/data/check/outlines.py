@@ -42,7 +42,8 @@ class Fits:
 
     ``arcs`` is how much outline there was to tell by, ``fit`` how well it lies on edges where it is, 0..1, and ``home``
     the share of it that has an edge there not much weaker than the strongest nearby. ``offset_px`` is how far outside
-    the outline the edges are, below 0 inside; ``offset_fit`` how well an outline would fit there and ``agree`` the share
+    the outline the edges are, below 0 inside; ``offset_fit`` how well an outline would fit there and
+    ``agree`` the share
     of the outline that says so. ``shift_yx`` (K, 2) and ``shift_fit`` are the same for moving aside, ``back_fit`` for
     moving as far the other way: outlines that are too large find edges both ways. ``onto`` is the share of a segment
     that would then lie on others, whose edges are their own. ``stands_out`` and ``shift_stands_out`` say by how many
@@ -104,7 +105,8 @@ class Outlines:
 
 
 def outlines(image: Image, truth: Segmentation, labels: np.ndarray) -> Outlines | None:
-    """What the outlines of a picture's ``truth`` tell; None where there is none to tell by. ``labels`` is its label map."""
+    """What the outlines of a picture's ``truth`` tell; None where there is none to tell by. ``labels`` is
+    its label map."""
     if truth.void_px:
         labels = np.where(truth.void & (labels == 0), -1, labels)
     arcs = arcs_of(truth, labels, np.random.default_rng(0))

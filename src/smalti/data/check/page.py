@@ -1,4 +1,5 @@
-"""The report of a check as one page that needs nothing else: what is wrong, where, what to do, and what is in the set."""
+"""The report of a check as one page that needs nothing else: what is wrong, where, what to do, and what is
+in the set."""
 
 from __future__ import annotations
 
@@ -122,8 +123,10 @@ def _card(finding: Finding, pictures: list[Thumbnail]) -> str:
         for name, value in finding.measured.items()
     )
     percent = f"{100 * finding.certainty:.0f}"
-    sure = "" if finding.certainty >= 0.985 else (
-        f'<span class="sure"><i class="track">{bar(finding.certainty)}</i>{percent} % sure</span>'
+    sure = (
+        ""
+        if finding.certainty >= 0.985
+        else (f'<span class="sure"><i class="track">{bar(finding.certainty)}</i>{percent} % sure</span>')
     )
     safe = '<span class="fix">repaired by --fix</span>' if finding.fixable else ""
     notes = f'<p class="notes">{sure}{safe}</p>' if sure or safe else ""
@@ -193,7 +196,8 @@ def _content(report: CheckReport) -> str:
 
 def _footer(report: CheckReport) -> str:
     return (
-        "<footer><p>Pictures show the place with some room around it; outlines of the segments meant are bold, those of "
+        "<footer><p>Pictures show the place with some room around it; outlines of the segments meant "
+        "are bold, those of "
         "others thin. Point at a picture, or tap it, to see it without them. All findings with all numbers are in "
         f"report.json. Checked in {number(round(report.seconds, 1))} s by smalti check.</p></footer>"
     )

@@ -1,6 +1,7 @@
 """What is kept of each image: how it looks in a few numbers, and fingerprints that tell its copies.
 
-The perceptual hash is that of Zauner, Implementation and benchmarking of perceptual image hash functions (2010), section
+The perceptual hash is that of Zauner, Implementation and benchmarking of perceptual image hash functions
+(2010), section
 3.2.1: the signs of low frequencies of the cosine transform about their median.
 """
 

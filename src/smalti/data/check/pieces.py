@@ -287,7 +287,8 @@ class PieceJudge:
         listed = ", ".join(f"{name} ({shares[name]:.0%})" for name in most)
         return Finding.of(
             code,
-            f"{annotations} of {self._annotations} annotations have {what}, most often in segments of {listed}. So many are "
+            f"{annotations} of {self._annotations} annotations have {what}, most often in segments of "
+            f"{listed}. So many are "
             "how the set is drawn rather than slips, and they are not listed one by one.",
             severity="info",
             hint=AS_IT_IS,

@@ -1,7 +1,8 @@
 """Outlines as annotation tools keep them: those that cross themselves and those that leave the image.
 
 Once drawn as pixels neither can be seen any more, so formats that keep outlines are asked for them by a method
-``polygons(sample) -> Sequence[tuple[str, Polygon]]``: which record it is, and what the file says, neither clipped nor mended.
+``polygons(sample) -> Sequence[tuple[str, Polygon]]``: which record it is, and what the file says, neither
+clipped nor mended.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Crossing:
 def self_crossings(ring_xy: np.ndarray) -> list[Crossing]:
     """Where the edges of a ring (N, 2), closed by its first point, cross each other.
 
-    Edges that only touch, meet in a point of the ring, or are walked to and fro (as COCO's way to holes is) do not cross.
+    Edges that only touch, meet in a point of the ring, or are walked to and fro (as COCO's way to holes is)
+    do not cross.
     """
     ring_xy = np.asarray(ring_xy, np.float64)
     ring_xy = ring_xy[np.abs(ring_xy - np.roll(ring_xy, 1, axis=0)).sum(axis=1) > 0]
@@ -144,7 +146,8 @@ def shape_findings(
                 findings.append(
                     Finding.of(
                         "self-crossing",
-                        f"The outline of {record} in {sample} crosses itself {_times(len(found))}; the loop at x {x:.0f}, "
+                        f"The outline of {record} in {sample} crosses itself {_times(len(found))}; "
+                        f"the loop at x {x:.0f}, "
                         f"y {y:.0f} has {worst.loop_px:.1f} pixels.",
                         samples=(sample,),
                         files=files,

@@ -12,7 +12,8 @@ STYLE = """
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:1120px;margin:0 auto;padding:2rem 1.25rem 4rem}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .25rem;overflow-wrap:anywhere}
-h2{font-size:1.25rem;margin:0 0 .25rem}h2 small{color:var(--soft);font-weight:400;font-size:.95rem;margin-left:.35rem;white-space:nowrap}
+h2{font-size:1.25rem;margin:0 0 .25rem}h2 small{color:var(--soft);font-weight:400;font-size:.95rem;
+margin-left:.35rem;white-space:nowrap}
 h3{font-size:1.05rem;margin:2rem 0 .25rem}
 p{margin:.25rem 0 .75rem;max-width:70ch}
 .path{color:var(--soft);font-size:.9rem;overflow-wrap:anywhere;margin:0 0 .75rem}
@@ -20,7 +21,8 @@ section{margin-top:2.75rem;scroll-margin-top:1rem}
 .chips{display:flex;flex-wrap:wrap;gap:.5rem;list-style:none;padding:0;margin:1rem 0}
 .chips li{padding:.35rem .8rem;border:1px solid var(--line);border-radius:2rem;background:var(--card)}
 .chips .none{opacity:.55}
-.error b,.mark.error{color:var(--error)}.warning b,.mark.warning{color:var(--warning)}.info b,.mark.info{color:var(--info)}
+.error b,.mark.error{color:var(--error)}.warning b,.mark.warning{color:var(--warning)}
+.info b,.mark.info{color:var(--info)}
 nav ol{list-style:none;padding:0;margin:1.25rem 0 0;border-top:1px solid var(--line)}
 nav a{display:grid;grid-template-columns:1.5rem minmax(0,1fr) 3.5rem minmax(0,11rem);gap:.5rem;align-items:center;
 padding:.4rem .25rem;border-bottom:1px solid var(--line);color:inherit;text-decoration:none}
@@ -68,7 +70,8 @@ th small{color:var(--soft);font-weight:400;margin-left:.5rem}
 td .bar{margin:.3rem 0 0 auto;height:.35rem}
 .swatch{display:inline-block;width:.8rem;height:.8rem;border-radius:.2rem;margin-right:.5rem;vertical-align:-.05rem;
 border:1px solid #0003}
-.sizes .wide{width:60%;min-width:11rem;padding-right:1.2rem;text-align:left}.sizes th.wide,.sizes thead th:last-child{text-align:left}
+.sizes .wide{width:60%;min-width:11rem;padding-right:1.2rem;text-align:left}
+.sizes th.wide,.sizes thead th:last-child{text-align:left}
 .box{position:relative;height:1.3rem}.box i{position:absolute}
 .whisker{top:50%;height:2px;margin-top:-1px;background:var(--soft)}
 .half{top:.2rem;bottom:.2rem;background:var(--bar);border-radius:.15rem;min-width:3px}

@@ -1,6 +1,7 @@
 """Masks that do not fit what their own image shows: moved aside, too large, too small, two objects in one, one in two.
 
-All of it is judged by the edges under the outlines (``outlines``) and against what is usual in the set: annotators who draw
+All of it is judged by the edges under the outlines (``outlines``) and against what is usual in the set:
+annotators who draw
 a pixel outside the edge do so everywhere, and in tissue touching cells may have no seam. These are estimates.
 """
 
@@ -25,16 +26,19 @@ if TYPE_CHECKING:
 MIN_ARCS = 6
 """Arcs (of ``edges.ARC_PX``) that the outlines of an image need to be judged together."""
 SHIFT_PX, SHIFT_GAIN, ONE_WAY = 2.5, 1.08, 1.2
-"""Least move of all outlines of an image that is told, and how much better they must fit there than here and than as far
+"""Least move of all outlines of an image that is told, and how much better they must fit there than here and
+than as far
 the other way ..."""
 SHIFT_OF_ONE_PX, SHIFT_GAIN_OF_ONE, ONE_WAY_OF_ONE = 3.5, 1.35, 1.6
 """... and of one segment."""
 OFFSET_PX, OFFSET_GAIN = 1.7, 1.1
-"""Least distance from outline to edge, beyond the usual one, of a whole image, and how much better it must fit there ..."""
+"""Least distance from outline to edge, beyond the usual one, of a whole image, and how much better it must
+fit there ..."""
 OFFSET_OF_ONE_PX, OFFSET_GAIN_OF_ONE = 2.5, 1.3
 """... and of one segment."""
 STANDS_OUT, CLEARLY = 2.5, 0.6
-"""Where half of the images' outlines fit no better than this many deviations above other places, edges cannot tell; where
+"""Where half of the images' outlines fit no better than this many deviations above other places, edges
+cannot tell; where
 they do, an image must fit as well at the other place as the second, against that ..."""
 BETTER = 0.7
 """... and so much better than here, in deviations of the mean over its arcs."""
@@ -112,7 +116,8 @@ class SuspiciousJudge:
     def _usual(self, code: str, annotations: int) -> Finding:
         return Finding.of(
             code,
-            f"{annotations} of {len(self._kept)} annotations would be told of: so many are how this set is drawn, or its "
+            f"{annotations} of {len(self._kept)} annotations would be told of: so many are how this "
+            f"set is drawn, or its "
             "images have other edges than those of its segments. They are not listed.",
             severity="info",
             hint="Nothing, if a look at some of them shows that they are right.",
@@ -217,7 +222,8 @@ class SuspiciousJudge:
                 sure = certainty(float(dent) * (1.3 if seen else 0.8) * (1.3 - necks.narrow[index]), 1, 5)
                 yield Finding.of(
                     "merged",
-                    f"Segment {k} of {where.name} has a neck: it is {necks.narrow[index]:.0%} as wide there as its parts "
+                    f"Segment {k} of {where.name} has a neck: it is {necks.narrow[index]:.0%} as wide "
+                    f"there as its parts "
                     f"are, and {'the image has a seam there' if seen else 'the image shows no seam'}.",
                     samples=(where.name,),
                     files=where.files,
@@ -247,7 +253,8 @@ class SuspiciousJudge:
                 boxes = truth.boxes[[one - 1, other - 1]]
                 yield Finding.of(
                     "split",
-                    f"Segments {one} and {other} of {where.name} touch along a line that the image hardly shows; together "
+                    f"Segments {one} and {other} of {where.name} touch along a line that the image "
+                    f"hardly shows; together "
                     "they have the shape of one object.",
                     samples=(where.name,),
                     files=where.files,
@@ -268,9 +275,11 @@ class SuspiciousJudge:
 def one_object(contact: float, seam: float, solidity: float) -> float:
     """How likely two touching segments are one object, 0..1.
 
-    ``contact`` is the length of the line between them against the root of the smaller area, ``seam`` how steep the image is
+    ``contact`` is the length of the line between them against the root of the smaller area, ``seam`` how
+    steep the image is
     along it against what is usual for touching objects, ``solidity`` that of both together against the usual one. A
-    logistic regression on 318 objects cut in two on purpose and 1547 pairs as annotators left them, in made-up cells and
+    logistic regression on 318 objects cut in two on purpose and 1547 pairs as annotators left them, in
+    made-up cells and
     in photographs of nuclei (DSB 2018).
     """
     votes = (

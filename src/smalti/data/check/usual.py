@@ -40,7 +40,7 @@ class Usual:
         """Quantiles of the stream; NaN where nothing was given."""
         if not len(self._kept):
             return np.full(np.shape(q), np.nan)
-        return np.quantile(self._kept, q)
+        return np.asarray(np.quantile(self._kept, q))
 
     @property
     def median(self) -> float:

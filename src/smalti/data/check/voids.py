@@ -72,7 +72,7 @@ def contacts(truth: Segmentation, labels: np.ndarray) -> Contacts:
     meets = {(int(ids[i]), int(ids[j])): int(table[i, j]) for i, j in zip(*np.nonzero(table), strict=True)}
     flat = classes.reshape(-1)
     pixels = np.bincount(flat, minlength=len(ids))
-    thin = np.zeros(len(ids))
+    thin: np.ndarray = np.zeros(len(ids))
     if border.any():
         depth = cv2.distanceTransform((~border).view(np.uint8), cv2.DIST_L2, 3)
         thin = np.bincount(flat, (depth <= THIN_PX - 1).reshape(-1), minlength=len(ids))
