@@ -269,6 +269,28 @@ def augment_command(
     typer.echo(f"written: {preview}")
 
 
+@commands.command("augmentations")
+def augmentations_command(
+    name: Annotated[str | None, typer.Argument(help="An augmentation, to see its parameters.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the augmentations, or show one with its parameters."""
+    from ..service import catalogue
+
+    content = catalogue.list_augmentations() if name is None else catalogue.show_augmentation(name)
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+    elif isinstance(content, dict):
+        typer.echo(f"{content['name']}: {content['summary']}\n")
+        print_parameters(content["parameters"])
+    else:
+        table = table_of("name", "what it does")
+        for entry in content:
+            table.add_row(entry["name"], entry["summary"])
+        print_table(table)
+        typer.echo("\nOne of them, with its parameters: smalti augmentations NAME")
+
+
 @commands.command("download")
 def download_command(
     name: Annotated[str | None, typer.Argument(help="A public dataset; without it they are listed.")] = None,

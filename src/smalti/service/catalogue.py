@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from ..data.augment import AUGMENTATIONS, make_augmentation
 from ..errors import SmaltiError
 from ..io.formats import ANNOTATION_FORMATS, make_format
 from ..io.formats.format import AnnotationFormat
@@ -73,8 +74,12 @@ def summarise(name: str) -> dict[str, Any]:
     found = _load(name)
     ndims = getattr(found, "ndims", (2,))
     takes = [f"{ndim}-D" for ndim in ndims] + [f"{kind} as prompts" for kind in getattr(found, "prompts", ())]
-    summary = " ".join((found.__doc__ or "").split("\n\n")[0].replace("``", "").split())
-    return {"family": family_of(_entries()[name]), "name": name, "summary": summary, "takes": takes}
+    return {
+        "family": family_of(_entries()[name]),
+        "name": name,
+        "summary": _summary(found),
+        "takes": takes,
+    }
 
 
 def show_method(name: str) -> dict[str, Any]:
@@ -94,8 +99,7 @@ def list_formats() -> list[dict[str, Any]]:
     for name in ANNOTATION_FORMATS:
         kind = type(make_format(name))
         written = kind.write is not AnnotationFormat.write
-        summary = " ".join((kind.__doc__ or "").split("\n\n")[0].replace("``", "").split())
-        rows.append({"name": name, "title": kind.title, "written": written, "summary": summary})
+        rows.append({"name": name, "title": kind.title, "written": written, "summary": _summary(kind)})
     return rows
 
 
@@ -104,6 +108,21 @@ def show_format(name: str) -> dict[str, Any]:
     kind = type(make_format(name))
     (row,) = (row for row in list_formats() if row["name"] == name)
     return row | {"source": kind.source, "parameters": parameters_of(kind)}
+
+
+def list_augmentations() -> list[dict[str, Any]]:
+    """Every augmentation: name and first sentence of its docstring."""
+    return [{"name": name, "summary": _summary(type(make_augmentation(name)))} for name in AUGMENTATIONS]
+
+
+def show_augmentation(name: str) -> dict[str, Any]:
+    """All about one augmentation: summary and parameters. Raises ``UnknownName``."""
+    kind = type(make_augmentation(name))
+    return {"name": name, "summary": _summary(kind), "parameters": parameters_of(kind)}
+
+
+def _summary(kind: type) -> str:
+    return " ".join((kind.__doc__ or "").split("\n\n")[0].replace("``", "").split())
 
 
 def parameters_of(kind: type[Parameters]) -> list[dict[str, Any]]:
