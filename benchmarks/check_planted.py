@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,13 +22,13 @@ BEGIN, END = "<!-- planted -->", "<!-- /planted -->"
 SEED = 11
 
 
-def table(seed: int = SEED, size: int = 40, count: int = 5) -> str:
+def table(seed: int = SEED, size: int = 60, count: int = 5) -> str:
     from planted_sets import Bench, Score, score
 
     totals: dict[str, Score] = defaultdict(Score)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), seed, size, count)
-        for planted in [*bench.clean_sets(), *bench.sets()]:
+        for planted in chain(bench.clean_sets(), bench.sets()):
             found = score(bench.check(planted.dataset), planted)
             total = totals[planted.title]
             total.planted += found.planted

@@ -1,6 +1,7 @@
 """Mistakes planted into made-up images by a seeded script, to see which of them a check finds.
 
-Each function of ``SPOILERS`` spoils one sample as it happens to people and tools, and says which segments it spoilt.
+Each function of ``SPOILERS`` spoils one sample as it happens to people and tools, and says which segments it
+spoilt.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from smalti.segmentation import Segmentation
 
 @dataclass(frozen=True)
 class Fault:
-    """Something planted: the code it should be found by, and where: samples, segments, or a value that must
-    be named."""
+    """Something planted: the code it should be found by, and where: samples, segments, or a value that must be
+    named."""
 
     code: str
     samples: tuple[str, ...] = ()
@@ -99,8 +99,8 @@ def score(report: CheckReport, planted: PlantedSet) -> Score:
 
 
 class Bench:
-    """Made-up sets of ``size`` images, faults planted into them, ``count`` of each kind, and a check that looks at what
-    several sets share only once. What belongs on disk goes below ``folder``."""
+    """Made-up sets of ``size`` images, faults planted into them, ``count`` of each kind, and a check that looks at
+    what several sets share only once. What belongs on disk goes below ``folder``."""
 
     def __init__(self, folder: Path, seed: int = 0, size: int = 60, count: int = 5) -> None:
         self.folder, self.seed, self.count = folder, seed, count

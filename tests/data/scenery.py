@@ -1,4 +1,5 @@
-"""Made-up images with exact truth: cells, single and touching, and pieces of country that have a class for every pixel.
+"""Made-up images with exact truth: cells, single and touching, and pieces of country that have a class for every
+pixel.
 
 Both have texture, blur, uneven light and noise, so that what is judged by edges has something to go by.
 """

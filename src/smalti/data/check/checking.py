@@ -60,9 +60,9 @@ def check(
 ) -> CheckReport:
     """What is wrong with a dataset, and what is in it.
 
-    Every image is read once, in ``jobs`` processes; copies of images are read again to be compared, with ``flips`` also
-    mirrored and turned ones. Memory grows by some hundred bytes an image and some for each segment that stands out.
-    Raises ``InputError`` where samples made in memory are to go to other processes.
+    Every image is read once, in ``jobs`` processes; copies of images are read again to be compared, with ``flips``
+    also mirrored and turned ones. Memory grows by some hundred bytes an image and some for each segment that stands
+    out. Raises ``InputError`` where samples made in memory are to go to other processes.
     """
     started = time.perf_counter()
     examined = examine_all(dataset.samples, polygons_of(dataset), jobs)
@@ -107,8 +107,8 @@ def _told(examined: Iterable[Examined], total: int, progress: Progress | None) -
 
 
 def _without_consequences(findings: list[Finding]) -> list[Finding]:
-    """Leave out what is suspected of segments of which something surer is known: that the second outline of one object
-    or half an object does not fit is no news."""
+    """Leave out what is suspected of segments of which something surer is known: that the second outline of one
+    object or half an object does not fit is no news."""
     for surer, suspected in _CONSEQUENCES:
         known = {place for finding in findings if finding.code in surer for place in _places(finding)}
         findings = [
@@ -140,25 +140,31 @@ def examine_all(
     from concurrent.futures import Future, ProcessPoolExecutor
     from multiprocessing import get_context
 
-    chunks = _chunks(samples)
+    _check_travels(samples, polygons)
     # spawned: forking a process in which OpenCV's or numba's threads run may hang
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
         waiting: deque[Future[list[Examined]]] = deque()
         try:
-            for first, chunk in chunks:
+            for first, chunk in _chunks(samples):
                 waiting.append(pool.submit(_examine_chunk, first, chunk, polygons))
                 if len(waiting) >= 4 * jobs:
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
-        except (TypeError, AttributeError) as error:
-            if "pickle" not in str(error):
-                raise
-            raise InputError(
-                f"these samples live in this process alone ({error}); check them with jobs=1"
-            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _check_travels(samples: Sequence[Sample], polygons: Polygons | None) -> None:
+    """Raise ``InputError`` where samples cannot be sent to another process."""
+    import pickle
+
+    try:
+        pickle.dumps((list(samples[:1]), polygons))
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise InputError(
+            f"these samples live in this process alone ({error}); check them with jobs=1"
+        ) from error
 
 
 def _chunks(samples: Sequence[Sample]) -> Iterator[tuple[int, list[Sample]]]:

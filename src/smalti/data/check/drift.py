@@ -1,9 +1,8 @@
 """Whether the splits look alike: brightness, contrast, colour, size of images and of objects.
 
 Two splits differ where both hold: the effect is not small (Cliff's delta, Psychological Bulletin 114, 1993; 0.33 is
-"medium" after Romano et al. 2006) and chance is no explanation (Mann-Whitney U, with Holm's correction for
-the number of
-comparisons). Images of one group are one observation, so that a long video is no crowd of witnesses.
+"medium" after Romano et al. 2006) and chance is no explanation (Mann-Whitney U, with Holm's correction for the
+number of comparisons). Images of one group are one observation, so that a long video is no crowd of witnesses.
 """
 
 from __future__ import annotations

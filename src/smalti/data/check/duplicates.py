@@ -1,13 +1,10 @@
 """Images that are there more than once, exactly or nearly, and what that does to splits and groups.
 
-Equal pixels are found by their digest. Candidates for near copies have perceptual hashes that differ in few
-bits; each pair
-is then read again, moved over each other and compared where it has detail, so that a copy (compressed,
-brightened, resized,
-cropped) and the next frame of a video count, and another picture of a like scene does not. The alignment is
-refined as in
-Evangelidis and Psarakis, Parametric image alignment using enhanced correlation coefficient maximization,
-PAMI 30 (2008).
+Equal pixels are found by their digest. Candidates for near copies have perceptual hashes that differ in few bits;
+each pair is then read again, moved over each other and compared where it has detail, so that a copy (compressed,
+brightened, resized, cropped) and the next frame of a video count, and another picture of a like scene does not. The
+alignment is refined as in Evangelidis and Psarakis, Parametric image alignment using enhanced correlation
+coefficient maximization, PAMI 30 (2008).
 """
 
 from __future__ import annotations

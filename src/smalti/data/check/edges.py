@@ -1,9 +1,9 @@
 """How well outlines lie on the edges of their image: the one measurement that suspicious masks are judged by.
 
 Along each outline, brightness is looked at on short lines across it. Its slope, averaged with its sign over a short
-arc, is large where the arc lies on an edge and cancels out in texture and noise. Moving the arcs in, out or aside and
-asking where the slopes are steepest tells where the edges are; the idea is that of active contours driven by the
-gradient along their normals (Cootes et al., Active shape models, CVIU 61, 1995, section 4).
+arc, is large where the arc lies on an edge and cancels out in texture and noise. Moving the arcs in, out or aside
+and asking where the slopes are steepest tells where the edges are; the idea is that of active contours driven by
+the gradient along their normals (Cootes et al., Active shape models, CVIU 61, 1995, section 4).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _SHIFT_SIGMA_PX = 1.5  # blur that lets a step of two pixels miss no edge
 class Arcs:
     """Short pieces of the outlines of all segments of a picture.
 
-    ``points_xy`` and ``normals_xy`` (P, 2) are points on the border between pixels, in pixel corners, and the outward
-    normals there; points of arc i are ``first[i]:first[i + 1]``. ``segment`` (A,) is whose outline it is, 1..N, and
-    ``beside`` (A,) the segment it lies against, 0 for none.
+    ``points_xy`` and ``normals_xy`` (P, 2) are points on the border between pixels, in pixel corners, and the
+    outward normals there; points of arc i are ``first[i]:first[i + 1]``. ``segment`` (A,) is whose outline it is,
+    1..N, and ``beside`` (A,) the segment it lies against, 0 for none.
     """
 
     points_xy: np.ndarray
@@ -67,8 +67,8 @@ class Arcs:
 
 
 def arcs_of(truth: Segmentation, labels: np.ndarray, rng: np.random.Generator, margin_px: int = 2) -> Arcs:
-    """Arcs of every outline of a picture's segments, but for what lies at void or within ``margin_px`` of the image's
-    border.
+    """Arcs of every outline of a picture's segments, but for what lies at void or within ``margin_px`` of the
+    image's border.
 
     ``labels`` (H, W) is the truth as a label map, -1 where there is void.
     """
@@ -196,9 +196,8 @@ def _strongest_color(smooth: np.ndarray) -> np.ndarray:
 
 
 def saturating(values: np.ndarray) -> np.ndarray:
-    """Slopes (A, T) as 0..1, 0.5 for half of what is usual for an arc at its best: that all of an outline
-    finds some edge
-    counts for more than that a part of it finds a strong one."""
+    """Slopes (A, T) as 0..1, 0.5 for half of what is usual for an arc at its best: that all of an outline finds
+    some edge counts for more than that a part of it finds a strong one."""
     usual = float(np.median(values.max(axis=1))) if len(values) else 0.0
     return values / (values + 0.5 * usual + 1e-6)
 

@@ -178,11 +178,11 @@ KINDS: dict[str, Kind] = {
 class Finding:
     """One fault.
 
-    ``samples`` and ``files`` are where it is, ``segments`` the numbers 1..N in annotation ``truth`` (1 for the first
-    annotator) of the first sample, ``box`` the place in its image, lowest then one past the highest index along each
-    axis. ``measured`` are the numbers it was judged by. ``certainty`` is an estimate, 0..1; what is certain has 1.
-    ``fixable`` says that ``fix`` repairs it without anybody looking. ``hint`` is what to do where that is not what
-    is to be done about others of its kind.
+    ``samples`` and ``files`` are where it is, ``segments`` the numbers 1..N in annotation ``truth`` (1 for the
+    first annotator) of the first sample, ``box`` the place in its image, lowest then one past the highest index
+    along each axis. ``measured`` are the numbers it was judged by. ``certainty`` is an estimate, 0..1; what is
+    certain has 1. ``fixable`` says that ``fix`` repairs it without anybody looking. ``hint`` is what to do where
+    that is not what is to be done about others of its kind.
     """
 
     code: str

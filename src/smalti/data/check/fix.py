@@ -1,8 +1,8 @@
 """Safe repairs of what a check found, in a copy: the dataset itself is never changed.
 
-Safe is what nobody has to look at: pixels far from their segment are erased, holes inside a segment filled, the second
-outline of one object and segments without pixels removed, outlines cut at the image's border (which drawing them does),
-and samples left out that cannot be read or are there already.
+Safe is what nobody has to look at: pixels far from their segment are erased, holes inside a segment filled, the
+second outline of one object and segments without pixels removed, outlines cut at the image's border (which drawing
+them does), and samples left out that cannot be read or are there already.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ from .report import CheckReport
 REPAIRED = ("stray-pixels", "island", "duplicate-instance", "empty-segment", "outside-image")
 """Kinds of findings that are repaired in the annotation ..."""
 LEFT_OUT = ("unreadable", "unknown-class", "duplicate", "leakage")
-"""... and those for which a sample is left out. Of copies the first stays, of copies in several splits the
-one that is not
-in the training split."""
+"""... and those for which a sample is left out. Of copies the first stays, of copies in several splits the one that
+is not in the training split."""
 
 
 @dataclass(frozen=True)

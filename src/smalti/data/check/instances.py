@@ -24,6 +24,8 @@ OVERLAP_SHARE = 0.05
 OVERLAP_PX = 5
 USUAL_SHARE = 0.25
 """Where more than this share of the annotations have overlaps, the set is meant to have them."""
+MOST_KEPT = 2000
+"""Annotations with overlaps that are remembered even where they are the rule."""
 EMPTY_SHARE = 0.1
 """Where more than this share of the annotations are empty, the set is meant to have them (good parts, clear skies)."""
 
@@ -76,7 +78,8 @@ class InstanceJudge:
         self._classes = classes
         self._annotations = 0
         self._empty: list[tuple[Named, int]] = []
-        self._overlaps: list[tuple[Named, int, Pairs, np.ndarray]] = []
+        self._overlapping = 0
+        self._overlaps: list[Finding] = []
         self._certain: list[Finding] = []
 
     def add(self, sample: Examined) -> None:
@@ -96,7 +99,13 @@ class InstanceJudge:
                 )
             if (~twice).any():
                 rest = truth.pairs.take(~twice)
-                self._overlaps.append((sample.where, truth.number, rest, truth.boxes))
+                self._overlapping += 1
+                if self._overlapping <= max(
+                    MOST_KEPT, self._annotations / 2
+                ):  # else: the set is meant to have them
+                    self._overlaps.append(
+                        _pairs_finding("overlap", sample.where, truth.number, rest, truth.boxes)
+                    )
 
     def findings(self) -> Iterator[Finding]:
         """What stands out."""
@@ -113,21 +122,19 @@ class InstanceJudge:
                 measured={"empty_share": len(self._empty) / self._annotations},
                 severity="info" if usual else "warning",
             )
-        if len(self._overlaps) > 2 and len(self._overlaps) > USUAL_SHARE * self._annotations:
-            share = len(self._overlaps) / self._annotations
+        if self._overlapping > max(2, USUAL_SHARE * self._annotations):
+            share = self._overlapping / self._annotations
             yield Finding.of(
                 "overlap",
-                f"{share:.0%} of the annotations have segments that overlap: the set seems to mean "
-                f"it, and they are not "
+                f"{share:.0%} of the annotations have segments that overlap. So many are meant, and they are not "
                 "listed one by one.",
                 severity="info",
                 hint="Nothing, if the set is meant to be so.",
-                measured={"share": share, "annotations": len(self._overlaps)},
+                measured={"share": share, "annotations": self._overlapping},
                 certainty=0.5,
             )
             return
-        for sample, number, pairs, boxes in self._overlaps:
-            yield _pairs_finding("overlap", sample, number, pairs, boxes)
+        yield from self._overlaps
 
 
 def _without_pixels(sample: Named, number: int, areas_px: np.ndarray) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,10 @@ MIN_ARCS = 4
 """Arcs an outline needs to be judged by itself: about 50 pixels of it."""
 DENTED = 0.94
 """Only segments of lower solidity can be two."""
+MOSTLY_SOLID = 0.85
+"""Where half of an image's things are less solid than this, dents say nothing."""
+LARGEST = 0.2
+"""A thing of more than this share of the image is not looked at for necks."""
 MOST_DENTED = 30
 """Dented segments that are looked at in one image, the largest."""
 
@@ -36,77 +41,75 @@ _COARSE = np.array(
 _FINE = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])
 
 
-@dataclass(frozen=True)
-class Fits:
-    """How outlines lie on the edges of the image: of all of them (first entry, segment 0) and of single segments (K,).
+class Fit(NamedTuple):
+    """How the outline of a segment lies on the edges of the image; segment 0 stands for all outlines together.
 
     ``arcs`` is how much outline there was to tell by, ``fit`` how well it lies on edges where it is, 0..1, and ``home``
     the share of it that has an edge there not much weaker than the strongest nearby. ``offset_px`` is how far outside
-    the outline the edges are, below 0 inside; ``offset_fit`` how well an outline would fit there and
-    ``agree`` the share
-    of the outline that says so. ``shift_yx`` (K, 2) and ``shift_fit`` are the same for moving aside, ``back_fit`` for
-    moving as far the other way: outlines that are too large find edges both ways. ``onto`` is the share of a segment
-    that would then lie on others, whose edges are their own. ``stands_out`` and ``shift_stands_out`` say by how many
-    deviations the fit here, and that aside, is better than for other moves.
+    the outline the edges are, below 0 inside; ``offset_fit`` how well an outline would fit there, ``offset_gain`` that
+    against here, and ``agree`` the share of the outline that says so. ``shift_yx``, ``shift_fit`` and ``shift_gain``
+    are the same for moving aside, ``back_fit`` for moving as far the other way: outlines that are too large find edges
+    both ways. ``onto`` is the share of a segment that would then lie on others, whose edges are their own.
+    ``stands_out`` and ``shift_stands_out`` say by how many deviations the fit here, and that aside, is better than for
+    other moves.
     """
 
-    segment: np.ndarray
-    arcs: np.ndarray
-    fit: np.ndarray
-    home: np.ndarray
-    offset_px: np.ndarray
-    offset_gain: np.ndarray
-    offset_fit: np.ndarray
-    agree: np.ndarray
-    shift_yx: np.ndarray
-    shift_gain: np.ndarray
-    shift_fit: np.ndarray
-    back_fit: np.ndarray
-    onto: np.ndarray
-    stands_out: np.ndarray
-    shift_stands_out: np.ndarray
+    segment: int
+    arcs: int
+    fit: float
+    home: float
+    offset_px: float
+    offset_gain: float
+    offset_fit: float
+    agree: float
+    shift_yx: tuple[int, int]
+    shift_gain: float
+    shift_fit: float
+    back_fit: float
+    onto: float
+    stands_out: float
+    shift_stands_out: float
 
 
-@dataclass(frozen=True)
-class Necks:
-    """Segments (K,) that have a neck: pixels of the smaller part, how narrow the neck is against the parts (0..1), and
-    how steep the brightness is along it against the outline and against its surroundings."""
+class Neck(NamedTuple):
+    """A segment that has a neck: pixels of the smaller part, how narrow the neck is against the parts (0..1), and how
+    steep the brightness is along it against the outline and against its surroundings."""
 
-    segment: np.ndarray
-    area_px: np.ndarray
-    narrow: np.ndarray
-    seam: np.ndarray
-    seam_above_floor: np.ndarray
+    segment: int
+    area_px: float
+    narrow: float
+    seam: float
+    seam_above_floor: float
 
 
-@dataclass(frozen=True)
-class Touching:
-    """Pairs (K,) of things of one class that lie against each other: length of their contact against the root of the
-    smaller area, how steep the brightness is there against the rest of their outlines, solidity of both together and of
-    the more solid one."""
+class Pair(NamedTuple):
+    """Two things of one class that lie against each other: length of their contact against the root of the smaller
+    area, how steep the brightness is there against the rest of their outlines, and solidity of both together."""
 
-    one: np.ndarray
-    other: np.ndarray
-    contact: np.ndarray
-    seam: np.ndarray
-    together: np.ndarray
-    apart: np.ndarray
+    one: int
+    other: int
+    contact: float
+    seam: float
+    together: float
 
 
 @dataclass(frozen=True)
 class Outlines:
-    """What the outlines of one annotation tell; ``things`` are segment numbers and ``solidity`` theirs."""
+    """What the outlines of one annotation tell: the fit of all of them first, then that of segments that have enough.
 
-    fits: Fits
-    necks: Necks
-    touching: Touching
+    ``things`` are the numbers of segments that are things, ``solidity`` (K,) theirs.
+    """
+
+    fits: list[Fit]
+    necks: list[Neck]
+    touching: list[Pair]
     things: np.ndarray
     solidity: np.ndarray
 
 
 def outlines(image: Image, truth: Segmentation, labels: np.ndarray) -> Outlines | None:
-    """What the outlines of a picture's ``truth`` tell; None where there is none to tell by. ``labels`` is
-    its label map."""
+    """What the outlines of a picture's ``truth`` tell; None where there is none to tell by. ``labels`` is its label
+    map."""
     if truth.void_px:
         labels = np.where(truth.void & (labels == 0), -1, labels)
     arcs = arcs_of(truth, labels, np.random.default_rng(0))
@@ -117,15 +120,21 @@ def outlines(image: Image, truth: Segmentation, labels: np.ndarray) -> Outlines 
     is_thing = np.array([truth.classes.of(each).thing for each in truth.class_ids], bool)
     things = np.flatnonzero(is_thing & (truth.areas_px >= 30)) + 1
     solidity = _solidity(truth.runs.take(things - 1), truth.shape) if len(things) else np.zeros(0)
-    solid = np.full(len(truth) + 1, np.nan)
-    solid[things] = solidity
     return Outlines(
         _fits(truth, labels, arcs, slopes, smooth),
-        _necks(truth, smooth, things[solidity < DENTED]),
-        _touching(truth, arcs, slopes, solid, is_thing),
+        _necks(truth, smooth, _dented(truth, things, solidity)),
+        _touching(truth, arcs, slopes, is_thing),
         things,
         solidity,
     )
+
+
+def _dented(truth: Segmentation, things: np.ndarray, solidity: np.ndarray) -> np.ndarray:
+    """Things that may be two, where most are one piece without dents; what fills the image is none of them."""
+    if len(things) >= 5 and np.median(solidity) < MOSTLY_SOLID:
+        return things[:0]
+    small = truth.areas_px[things - 1] <= LARGEST * np.prod(truth.shape)
+    return things[(solidity < DENTED) & small]
 
 
 def _solidity(runs: Runs, shape: tuple[int, ...]) -> np.ndarray:
@@ -135,7 +144,7 @@ def _solidity(runs: Runs, shape: tuple[int, ...]) -> np.ndarray:
 
 def _fits(
     truth: Segmentation, labels: np.ndarray, arcs: Arcs, slopes: np.ndarray, smooth: np.ndarray
-) -> Fits:
+) -> list[Fit]:
     offsets, counts, segment = _rows(arcs, saturating(slopes))
     peak = offsets.argmax(axis=1)
     offset = peak + _beyond(offsets, peak) - REACH_PX
@@ -160,7 +169,7 @@ def _fits(
     for index in range(1, len(segment)):
         if np.abs(shift[index]).max() > 2:
             onto[index] = _covered(truth, labels, int(segment[index]), shift[index])
-    return Fits(
+    columns = (
         segment,
         counts,
         shifts[:, middle],
@@ -177,6 +186,8 @@ def _fits(
         (shifts[:, middle] - middles) / spreads,
         (shift_fit - middles) / spreads,
     )
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [Fit(*row)._replace(shift_yx=(row[8][0], row[8][1])) for row in rows]
 
 
 def _covered(truth: Segmentation, labels: np.ndarray, k: int, shift: np.ndarray) -> float:
@@ -218,21 +229,15 @@ def _strength(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return slopes[:, REACH_PX - 2 : REACH_PX + 3].max(axis=1), np.median(slopes[:, : REACH_PX - 3], axis=1)
 
 
-def _necks(truth: Segmentation, smooth: np.ndarray, dented: np.ndarray) -> Necks:
+def _necks(truth: Segmentation, smooth: np.ndarray, dented: np.ndarray) -> list[Neck]:
     """Necks of the ``dented`` segments, found where the distance to the outline has two hills."""
-    rows = []
     largest = dented[np.argsort(-truth.areas_px[dented - 1], kind="stable")][:MOST_DENTED]
-    for k in largest.tolist():
-        crop, place = truth.crop(k)
-        found = _neck(crop, smooth, place)
-        if found is not None:
-            rows.append((k, *found))
-    columns = np.array(rows, np.float64).reshape(-1, 5).T
-    return Necks(columns[0].astype(np.int64), *columns[1:])
+    found = ((k, _neck(*truth.crop(k), smooth)) for k in largest.tolist())
+    return [Neck(k, *told) for k, told in found if told is not None]
 
 
 def _neck(
-    crop: np.ndarray, smooth: np.ndarray, place: tuple[slice, ...]
+    crop: np.ndarray, place: tuple[slice, ...], smooth: np.ndarray
 ) -> tuple[float, float, float, float] | None:
     import cv2
     from scipy.ndimage import binary_fill_holes
@@ -270,9 +275,7 @@ def _neck(
     )
 
 
-def _touching(
-    truth: Segmentation, arcs: Arcs, slopes: np.ndarray, solid: np.ndarray, is_thing: np.ndarray
-) -> Touching:
+def _touching(truth: Segmentation, arcs: Arcs, slopes: np.ndarray, is_thing: np.ndarray) -> list[Pair]:
     """Things of one class that lie against each other for more than a corner."""
     strength, _ = _strength(slopes)
     beside = arcs.beside
@@ -280,25 +283,21 @@ def _touching(
     same[same] &= truth.class_ids[arcs.segment[same] - 1] == truth.class_ids[beside[same] - 1]
     low, high = np.minimum(arcs.segment, beside)[same], np.maximum(arcs.segment, beside)[same]
     pairs, which = np.unique(np.stack([low, high], axis=1), axis=0, return_inverse=True)
-    lengths = arcs.lengths[same]
-    rows = []
+    which, lengths = which.reshape(-1), arcs.lengths[same]
+    found = []
     for index, (one, other) in enumerate(pairs.tolist()):
-        member = which.reshape(-1) == index
+        member = which == index
         rest = ((arcs.segment == one) & (beside != other)) | ((arcs.segment == other) & (beside != one))
         if rest.sum() < 2:
             continue
-        contact = lengths[member].sum() / 2 / np.sqrt(min(truth.areas_px[one - 1], truth.areas_px[other - 1]))
-        seam = np.average(strength[same][member], weights=lengths[member]) / max(
-            np.median(strength[rest]), 1e-6
-        )
-        rows.append((one, other, contact, seam))
-    columns = np.array(rows, np.float64).reshape(-1, 4).T
-    one, other = columns[:2].astype(np.int64)
-    together = np.zeros(len(one))
-    if len(one):
-        both = np.stack([one, other], axis=1).reshape(-1)
-        unions = truth.runs.take(both - 1).merge(
-            np.repeat(np.arange(1, len(one) + 1), 2), len(one), truth.shape[1]
-        )
-        together = _solidity(unions, truth.shape)
-    return Touching(one, other, columns[2], columns[3], together, np.fmax(solid[one], solid[other]))
+        smaller = min(truth.areas_px[one - 1], truth.areas_px[other - 1])
+        seam = np.average(strength[same][member], weights=lengths[member])
+        seam /= max(np.median(strength[rest]), 1e-6)
+        found.append(Pair(one, other, float(lengths[member].sum() / 2 / np.sqrt(smaller)), float(seam), 0.0))
+    if not found:
+        return []
+    both = np.array([(pair.one, pair.other) for pair in found]).reshape(-1)
+    groups = np.repeat(np.arange(1, len(found) + 1), 2)
+    unions = truth.runs.take(both - 1).merge(groups, len(found), truth.shape[1])
+    together = _solidity(unions, truth.shape).tolist()
+    return [pair._replace(together=value) for pair, value in zip(found, together, strict=True)]

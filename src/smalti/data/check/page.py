@@ -1,5 +1,5 @@
-"""The report of a check as one page that needs nothing else: what is wrong, where, what to do, and what is
-in the set."""
+"""The report of a check as one page that needs nothing else: what is wrong, where, what to do, and what is in the
+set."""
 
 from __future__ import annotations
 
@@ -196,8 +196,7 @@ def _content(report: CheckReport) -> str:
 
 def _footer(report: CheckReport) -> str:
     return (
-        "<footer><p>Pictures show the place with some room around it; outlines of the segments meant "
-        "are bold, those of "
-        "others thin. Point at a picture, or tap it, to see it without them. All findings with all numbers are in "
-        f"report.json. Checked in {number(round(report.seconds, 1))} s by smalti check.</p></footer>"
+        "<footer><p>Pictures show the place with some room around it; outlines of the segments meant are bold, "
+        "those of others thin. Point at a picture, or tap it, to see it without them. All findings with all their "
+        f"numbers are in report.json. Checked in {number(round(report.seconds, 1))} s by smalti check.</p></footer>"
     )

@@ -1,8 +1,7 @@
 """What is kept of each image: how it looks in a few numbers, and fingerprints that tell its copies.
 
-The perceptual hash is that of Zauner, Implementation and benchmarking of perceptual image hash functions
-(2010), section
-3.2.1: the signs of low frequencies of the cosine transform about their median.
+The perceptual hash is that of Zauner, Implementation and benchmarking of perceptual image hash functions (2010),
+section 3.2.1: the signs of low frequencies of the cosine transform about their median.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ LOOKS = ("brightness", "contrast", "red", "blue", "size", "aspect")
 class Picture:
     """One image in few bytes.
 
-    ``digest`` is the SHA-256 of its pixels, ``hashes`` (8,) uint64 the perceptual hash of the image and of its seven
-    flips and quarter turns; ``looks`` are the numbers of ``LOOKS``, NaN where an image has none.
+    ``digest`` is the SHA-256 of its pixels, ``hashes`` (8,) uint64 the perceptual hash of the image and of its
+    seven flips and quarter turns; ``looks`` are the numbers of ``LOOKS``, NaN where an image has none.
     """
 
     shape: tuple[int, ...]

@@ -28,6 +28,8 @@ ISLAND_SHARE = 0.1
 """An island has at most this share of the pixels of the segment around it."""
 USUAL_SHARE = 0.25
 """What more than this share of the segments of a class, or of all annotations, have is how they are drawn."""
+MOST_KEPT = 2000
+"""Annotations with such places that are remembered even where they are the rule."""
 AS_IT_IS = "Nothing, if the set is meant to be so."
 SMALLEST_KEPT = 8
 """Small segments of one image that are remembered."""
@@ -156,8 +158,8 @@ def _rim(mask: np.ndarray) -> np.ndarray:
 def islands(truth: Segmentation, labels: np.ndarray) -> tuple[Spots, Places]:
     """Small compact places without a label, or void, that one segment encloses.
 
-    ``labels`` is the truth as a label map. ``measure`` is the share of the segment's pixels. Also gives, for each, the
-    segment around it and its pixels.
+    ``labels`` is the truth as a label map. ``measure`` is the share of the segment's pixels. Also gives, for each,
+    the segment around it and its pixels.
     """
     found, count = components(labels == 0, 1)
     if count == 0:
@@ -205,8 +207,8 @@ def _enclosing(found: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
 
 
 def smallest(truth: Segmentation) -> Spots:
-    """The smallest segments of things that neither the image's border nor void may have cut; ``measure`` is their class
-    id."""
+    """The smallest segments of things that neither the image's border nor void may have cut; ``measure`` is their
+    class id."""
     height_width = np.array(truth.shape)
     low, high = np.split(truth.boxes, 2, axis=1)
     inside = ((low > 0) & (high < height_width)).all(axis=1)
@@ -235,6 +237,7 @@ class PieceJudge:
         self._segments: dict[int, int] = defaultdict(int)
         self._annotations = 0
         self._having: dict[tuple[str, int], int] = defaultdict(int)
+        self._found_in: Counter[str] = Counter()
         self._found: list[tuple[str, Named, int, Spots, np.ndarray]] = []
         self._small: list[tuple[Named, int, Spots]] = []
 
@@ -251,13 +254,17 @@ class PieceJudge:
                     classes = truth.class_ids[spots.segment - 1]
                     for segment in np.unique(spots.segment):
                         self._having[code, int(truth.class_ids[segment - 1])] += 1
-                    self._found.append((code, sample.where, truth.number, spots, classes))
+                    self._found_in[code] += 1
+                    if self._found_in[code] <= max(
+                        MOST_KEPT, self._annotations / 2
+                    ):  # else: how the set is drawn
+                        self._found.append((code, sample.where, truth.number, spots, classes))
             if len(truth.smallest):
                 self._small.append((sample.where, truth.number, truth.smallest))
 
     def findings(self) -> Iterator[Finding]:
         """What stands out."""
-        found = Counter(code for code, *_ in self._found)
+        found = self._found_in
         told: set[str] = set()
         for code, sample, number, spots, classes in self._found:
             rare = np.array([self._rare(code, each) for each in classes.tolist()], bool)
@@ -287,9 +294,8 @@ class PieceJudge:
         listed = ", ".join(f"{name} ({shares[name]:.0%})" for name in most)
         return Finding.of(
             code,
-            f"{annotations} of {self._annotations} annotations have {what}, most often in segments of "
-            f"{listed}. So many are "
-            "how the set is drawn rather than slips, and they are not listed one by one.",
+            f"{annotations} of {self._annotations} annotations have {what}, most often in segments of {listed}. "
+            "So many are how the set is drawn rather than slips, and they are not listed one by one.",
             severity="info",
             hint=AS_IT_IS,
             measured={"annotations": annotations, "of": self._annotations},

@@ -14,8 +14,8 @@ from .finding import KINDS, SEVERITIES, Finding
 class CheckReport:
     """What a check found.
 
-    ``findings`` come errors first, then by kind and by falling certainty. ``classes`` has a row for each class (images,
-    segments, pixels, quantiles of area), ``splits`` one for each split.
+    ``findings`` come errors first, then by kind and by falling certainty. ``classes`` has a row for each class
+    (images, segments, pixels, quantiles of area), ``splits`` one for each split.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Outlines as annotation tools keep them: those that cross themselves and those that leave the image.
 
 Once drawn as pixels neither can be seen any more, so formats that keep outlines are asked for them by a method
-``polygons(sample) -> Sequence[tuple[str, Polygon]]``: which record it is, and what the file says, neither
-clipped nor mended.
+``polygons(sample) -> Sequence[tuple[str, Polygon]]``: which record it is, and what the file says, neither clipped
+nor mended.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Crossing:
 def self_crossings(ring_xy: np.ndarray) -> list[Crossing]:
     """Where the edges of a ring (N, 2), closed by its first point, cross each other.
 
-    Edges that only touch, meet in a point of the ring, or are walked to and fro (as COCO's way to holes is)
-    do not cross.
+    Edges that only touch, meet in a point of the ring, or are walked to and fro (as COCO's way to holes is) do not
+    cross.
     """
     ring_xy = np.asarray(ring_xy, np.float64)
     ring_xy = ring_xy[np.abs(ring_xy - np.roll(ring_xy, 1, axis=0)).sum(axis=1) > 0]
@@ -95,7 +95,8 @@ def _area(ring_xy: np.ndarray) -> float:
 
 
 def clipped(ring_xy: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """The part of a ring (N, 2) inside the image, (M, 2), by the four borders in turn (Sutherland and Hodgman 1974)."""
+    """The part of a ring (N, 2) inside the image, (M, 2), by the four borders in turn (Sutherland and Hodgman
+    1974)."""
     ring = np.asarray(ring_xy, np.float64)
     for axis, sign, bound in (
         (0, 1, 0.0),

@@ -31,9 +31,8 @@ _LONGEST_PATH = 60_000
 class Thumbnail:
     """A picture of a place in an image.
 
-    ``uri`` is a ``data:`` address; ``size_hw`` the place's size in pixels of the image. ``meant`` and
-    ``others`` are SVG
-    paths in these pixels: outlines of the segments that the finding is about, and of the rest.
+    ``uri`` is a ``data:`` address; ``size_hw`` the place's size in pixels of the image. ``meant`` and ``others``
+    are SVG paths in these pixels: outlines of the segments that the finding is about, and of the rest.
     """
 
     uri: str

@@ -10,18 +10,21 @@ KEPT = 20_000
 class Usual:
     """A fair sample of a stream of numbers, and where its middle and its edges lie.
 
-    Up to ``KEPT`` numbers are kept, each with the same chance (reservoir sampling: Vitter 1985, algorithm R, seeded).
+    Up to ``KEPT`` numbers are kept, each with the same chance (reservoir sampling: Vitter 1985, algorithm R,
+    seeded).
     """
 
     def __init__(self) -> None:
         self._kept = np.zeros(0)
         self._rng = np.random.default_rng(0)
         self.count = 0
+        self._known: dict[str, float] = {}
 
     def add(self, values: np.ndarray) -> None:
         """Take more numbers; those that are not finite are left out."""
         values = np.asarray(values, np.float64).reshape(-1)
         values = values[np.isfinite(values)]
+        self._known.clear()
         room = KEPT - len(self._kept)
         first, later = values[:room], values[room:]
         self._kept = np.concatenate([self._kept, first])
@@ -45,14 +48,17 @@ class Usual:
     @property
     def median(self) -> float:
         """The middle; NaN where nothing was given."""
-        return float(self.quantile(0.5))
+        if "median" not in self._known:
+            self._known["median"] = float(np.median(self._kept)) if len(self._kept) else float("nan")
+        return self._known["median"]
 
     @property
     def spread(self) -> float:
         """Median absolute deviation, scaled to the standard deviation of a normal distribution."""
-        if not len(self._kept):
-            return float("nan")
-        return float(1.4826 * np.median(np.abs(self._kept - np.median(self._kept))))
+        if "spread" not in self._known:
+            apart = np.abs(self._kept - self.median)
+            self._known["spread"] = float(1.4826 * np.median(apart)) if len(apart) else float("nan")
+        return self._known["spread"]
 
     def share_below(self, value: float) -> float:
         """Share of the stream that is lower than ``value``."""

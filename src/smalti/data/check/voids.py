@@ -38,8 +38,8 @@ NOTHING, VOID = 0, -1
 class Contacts:
     """How the classes of a picture lie beside each other.
 
-    ``meets[(one, other)]`` counts pixel edges between two classes, ``one`` < ``other``, 0 being no segment and -1 void;
-    ``pixels`` and ``thin_px`` of each class: all, and those no farther than ``THIN_PX`` from its border.
+    ``meets[(one, other)]`` counts pixel edges between two classes, ``one`` < ``other``, 0 being no segment and -1
+    void; ``pixels`` and ``thin_px`` of each class: all, and those no farther than ``THIN_PX`` from its border.
     """
 
     meets: dict[tuple[int, int], int]
