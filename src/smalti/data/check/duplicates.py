@@ -95,6 +95,8 @@ class DuplicateJudge:
 
     def _near(self, members: list[int]) -> Iterator[Finding]:
         """Clusters of images that are nearly the same, each linked by its most alike pairs."""
+        if len(members) < 2:
+            return
         view = _Views(lambda place: self._sample(self._where[place].index))
         links: dict[int, list[tuple[int, int, float]]] = {}
         cluster = list(range(len(members)))

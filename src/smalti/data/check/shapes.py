@@ -45,6 +45,7 @@ def self_crossings(ring_xy: np.ndarray) -> list[Crossing]:
     if count < 4:
         return []
     ends = np.roll(ring_xy, -1, axis=0)
+    kept = ~_walked_back(ring_xy, ends)
     left = np.minimum(ring_xy[:, 0], ends[:, 0])
     order = np.argsort(left, kind="stable")
     last = np.searchsorted(left[order], np.maximum(ring_xy[:, 0], ends[:, 0])[order], side="right")
@@ -58,9 +59,18 @@ def self_crossings(ring_xy: np.ndarray) -> list[Crossing]:
         i, j = np.sort([order[one], order[other]], axis=0)
         a, b, c, d = ring_xy[i], ends[i], ring_xy[j], ends[j]
         cross = (_side(a, b, c) * _side(a, b, d) < 0) & (_side(c, d, a) * _side(c, d, b) < 0)
+        cross &= kept[i] & kept[j]
         for p, q in zip(i[cross].tolist(), j[cross].tolist(), strict=True):
             found.append(_crossing(ring_xy, ends, p, q))
     return found
+
+
+def _walked_back(ring_xy: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Which edges are also walked the other way: they enclose nothing, whatever they cross."""
+    there = {(*start, *end) for start, end in zip(ring_xy.tolist(), ends.tolist(), strict=True)}
+    return np.array(
+        [(*end, *start) in there for start, end in zip(ring_xy.tolist(), ends.tolist(), strict=True)]
+    )
 
 
 def _blocks(lengths: np.ndarray, most: int = 2_000_000) -> list[tuple[int, int]]:
