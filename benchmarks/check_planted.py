@@ -3,7 +3,7 @@
     python benchmarks/check_planted.py          # prints the table
     python benchmarks/check_planted.py --write  # puts it into the page
 
-The sets are those of tests/data/planted_sets.py, with another seed than the one by which limits were set.
+The sets are those of tests/fixtures/planted_sets.py, with another seed than the one by which limits were set.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections import defaultdict
 from itertools import chain
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "data"))
+from pages import put_table
 
-PAGE = ROOT / "docs" / "check.md"
-BEGIN, END = "<!-- planted -->", "<!-- /planted -->"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "fixtures"))
+
 SEED = 11
 
 
@@ -52,10 +52,7 @@ def table(seed: int = SEED, size: int = 60, count: int = 5) -> str:
 def main() -> None:
     made = table()
     if "--write" in sys.argv:
-        text = PAGE.read_text(encoding="utf-8")
-        before, _, rest = text.partition(BEGIN)
-        after = rest.partition(END)[2]
-        PAGE.write_text(f"{before}{BEGIN}\n\n{made}\n{END}{after}", encoding="utf-8")
+        put_table("check.md", "planted", made)
     print(made)
 
 

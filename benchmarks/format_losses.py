@@ -14,13 +14,13 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+from pages import put_table
+
 from smalti.errors import InputError
 from smalti.io.formats import ANNOTATION_FORMATS
 from smalti.io.formats.loss import Loss
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "formats.md"
-BEGIN, END = "<!-- losses -->", "<!-- /losses -->"
 
 
 def contract() -> Any:
@@ -75,10 +75,7 @@ def table() -> str:
 def main() -> None:
     made = table()
     if "--write" in sys.argv:
-        text = PAGE.read_text(encoding="utf-8")
-        before, _, rest = text.partition(BEGIN)
-        after = rest.partition(END)[2]
-        PAGE.write_text(f"{before}{BEGIN}\n\n{made}\n{END}{after}", encoding="utf-8")
+        put_table("formats.md", "losses", made)
     print(made)
 
 

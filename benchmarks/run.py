@@ -35,15 +35,10 @@ from typing import Any
 
 import cv2
 from harness import ROWS, Comparison, Row
+from pages import put_table
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
-PAGE = HERE.parent / "docs" / "results.md"
-BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
-HOW_TO_READ = (
-    "Made by `make bench`. A ratio is peer / ours, the median of the rounds with the smallest and the largest: "
-    "above 1 smalti is faster, or needs less memory. One thread.\n"
-)
 
 ROUNDS, SLOW_ROUNDS, MOST_ROUNDS = 7, 3, 200
 SLOW_SECONDS = 5.0  # a round longer than this is repeated SLOW_ROUNDS times only
@@ -57,7 +52,7 @@ LEAST_BYTES = 1 << 16  # less extra memory than this is taken for this much: it 
 def import_rows() -> None:
     """Import every module beside this one; each enters its rows."""
     for file in sorted(HERE.glob("*.py")):
-        if file.stem not in ("harness", "run"):
+        if file.stem not in ("harness", "pages", "run"):
             import_module(file.stem)
 
 
@@ -236,16 +231,6 @@ def as_table(entries: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def write_page(entries: list[dict[str, Any]]) -> None:
-    """Put the table between the markers of ``docs/results.md``; the rest of the page stays."""
-    text = PAGE.read_text() if PAGE.exists() else f"# Results\n\n{HOW_TO_READ}\n{BEGIN}\n{END}\n"
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{PAGE.name} has no {BEGIN} ... {END}; put both where the table belongs")
-    PAGE.write_text(f"{before}{BEGIN}\n{as_table(entries)}\n{END}{after}")
-
-
 def store(measured: list[dict[str, Any]], whole: bool) -> None:
     """Write ``results.json`` and the page: new entries over old ones, in the order of the names.
 
@@ -256,7 +241,7 @@ def store(measured: list[dict[str, Any]], whole: bool) -> None:
     entries |= {entry["name"]: entry for entry in measured}
     ordered = [entries[name] for name in sorted(entries)]
     RESULTS.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
-    write_page(ordered)
+    put_table("results.md", "bench", as_table(ordered))
 
 
 def main() -> int:

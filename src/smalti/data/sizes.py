@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,64 +16,95 @@ from ..sample import SampleList
 
 Size = tuple[int, ...]
 
-# Bytes and time of last change in ns of each file, and its size: a file with other ones is looked at again.
-_Known = tuple[dict[str, int], list[list[int]], list[Size]]
-_NOTHING: _Known = {}, [], []
+_GONE = (-1, -1)
 
 
 def image_sizes(dataset: Path | None, samples: SampleList) -> list[Size | None]:
     """Size of each sample's image, None where there is no image or it cannot be read.
 
-    What the headers said is kept in the user's cache folder for the ``dataset`` of this path.
+    What the headers said is kept in the user's cache folder for the ``dataset`` of this path, with bytes and time of
+    last change of each file: one that has other ones is looked at again.
     """
-    rows, stamps, shapes = _NOTHING if dataset is None else _recalled(dataset)
-    sizes: list[Size | None] = []
-    changed: dict[str, tuple[list[int], Size]] = {}
-    for index, path in enumerate(samples.image_files):
-        size = None
+    files = samples.image_files
+    stamps = np.array([_GONE if path is None else _stamp(path) for path in files], np.int64).reshape(-1, 2)
+    known = _Known.nothing() if dataset is None else _Known.recalled(dataset)
+    rows = known.rows(files)
+    current = (rows >= 0) & (stamps[:, 0] >= 0)
+    current[current] = (known.stamps[rows[current]] == stamps[current]).all(axis=1)
+    sizes: list[Size | None] = [known.sizes[row] if so else None for row, so in zip(rows, current, strict=True)]
+    changed: dict[str, int] = {}
+    for index in np.flatnonzero(~current).tolist():
+        path = files[index]
         try:
             if path is None:
                 sample = samples[index]
-                size = None if sample.load_image is None else sample.image.shape
-            else:
-                status = os.stat(path)  # noqa: PTH116  # many files; Path costs more than the call
-                stamp = [status.st_size, status.st_mtime_ns]
-                row = rows.get(path)
-                if row is not None and stamps[row] == stamp:
-                    size = shapes[row]
-                else:
-                    size = image_size(path)
-                    changed[path] = stamp, size
+                sizes[index] = None if sample.load_image is None else sample.image.shape
+            elif stamps[index, 0] >= 0:
+                sizes[index] = image_size(path)
+                changed[path] = index
         except (OSError, ReadError):
             pass
-        sizes.append(size)
     if changed and dataset is not None:
-        kept = {path: (stamps[row], shapes[row]) for path, row in rows.items()}
-        _remember(dataset, kept | changed)
+        known.but(changed, stamps, sizes).remember(dataset)
     return sizes
 
 
-def _recalled(dataset: Path) -> _Known:
-    kept = recall("sizes", dataset)
+def _stamp(path: str) -> tuple[int, int]:
+    """Bytes and time of last change in ns."""
     try:
-        paths, stamps, shapes = from_column(kept["paths"]), kept["stamps"].tolist(), kept["shapes"].tolist()
-        if not len(paths) == len(stamps) == len(shapes):
-            return _NOTHING
-        return dict(zip(paths, range(len(paths)), strict=True)), stamps, [_size(shape) for shape in shapes]
-    except (KeyError, ValueError, UnicodeDecodeError):
-        return _NOTHING
+        status = os.stat(path)  # noqa: PTH116  # many files; Path costs more than the call
+    except OSError:
+        return _GONE
+    return status.st_size, status.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Files with their stamps, (N, 2), and the sizes of the images in them."""
+
+    paths: list[str]
+    stamps: np.ndarray
+    sizes: list[Size]
+
+    @classmethod
+    def nothing(cls) -> _Known:
+        return cls([], np.empty((0, 2), np.int64), [])
+
+    @classmethod
+    def recalled(cls, dataset: Path) -> _Known:
+        kept = recall("sizes", dataset)
+        try:
+            paths, stamps, shapes = from_column(kept["paths"]), kept["stamps"], kept["shapes"]
+            if stamps.shape != (len(paths), 2) or shapes.shape != (len(paths), 3):
+                return cls.nothing()
+            sizes = map(tuple, shapes.tolist()) if shapes[:, 0].all() else map(_size, shapes.tolist())
+            return cls(paths, stamps, list(sizes))
+        except (KeyError, ValueError, UnicodeDecodeError):
+            return cls.nothing()
+
+    def rows(self, files: Sequence[str | None]) -> np.ndarray:
+        """Where each file stands, -1 for those that are not known."""
+        if self.paths == files:
+            return np.arange(len(files))
+        row = {path: index for index, path in enumerate(self.paths)}
+        return np.array([-1 if path is None else row.get(path, -1) for path in files], np.int64)
+
+    def but(self, changed: dict[str, int], stamps: np.ndarray, sizes: list[Size | None]) -> _Known:
+        """These with what was found out anew: for each of its paths the row of ``stamps`` and ``sizes``."""
+        row = {path: index for index, path in enumerate(self.paths)}
+        kept = [index for path, index in row.items() if path not in changed]
+        found = {path: size for path, index in changed.items() if (size := sizes[index]) is not None}
+        return _Known(
+            [self.paths[index] for index in kept] + list(found),
+            np.concatenate([self.stamps[kept], stamps[[changed[path] for path in found]]]),
+            [self.sizes[index] for index in kept] + list(found.values()),
+        )
+
+    def remember(self, dataset: Path) -> None:
+        shapes = np.array([(0, *size) if len(size) == 2 else size for size in self.sizes], np.int64)
+        remember("sizes", dataset, {"paths": to_column(self.paths), "stamps": self.stamps, "shapes": shapes})
 
 
 def _size(shape: list[int]) -> Size:
     """Pictures are kept with a depth of 0."""
     return (shape[1], shape[2]) if shape[0] == 0 else tuple(shape)
-
-
-def _remember(dataset: Path, known: dict[str, tuple[list[int], Size]]) -> None:
-    shapes = [(0, *size) if len(size) == 2 else size for _, size in known.values()]
-    columns = {
-        "paths": to_column(list(known)),
-        "stamps": np.array([stamp for stamp, _ in known.values()], np.int64),
-        "shapes": np.array(shapes, np.int64),
-    }
-    remember("sizes", dataset, columns)

@@ -8,19 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image as PillowImage
+from rich_samples import CLASSES, rich_truth
+from rich_samples import rich_samples as samples_with
 
-from smalti.classes import Class, ClassSet
 from smalti.data.dataset import Dataset
 from smalti.errors import InputError, ReadError
 from smalti.image import Image
 from smalti.io.formats import Tree
 from smalti.io.formats.cvat import Cvat
 from smalti.io.formats.loss import compare
-from smalti.provenance import Provenance
 from smalti.sample import Sample
 from smalti.segmentation import Segmentation
-
-CLASSES = ClassSet([Class(2, "cell", (1, 2, 3)), Class(5, "sky", (4, 5, 6), thing=False)])
 
 LABELS = """<labels>
   <label><name>cell</name><color>#0102ff</color><attributes>
@@ -421,54 +419,17 @@ def test_a_video_without_a_size(tmp_path):
 # Both ways
 
 
-def rich_truth(shift=0, track_ids=(3, 1, 7, 9)):
-    """A ring, two pieces, a block over them, one segment without pixels, and void."""
-    masks = np.zeros((4, 20, 30), bool)
-    masks[0, 2:9, 2 + shift : 9 + shift] = True
-    masks[0, 4:6, 4 + shift : 6 + shift] = False
-    masks[1, 12:15, 2:5] = masks[1, 16:19, 8:20] = True
-    masks[2, 3:14, 3 + shift : 14] = True
-    void = np.zeros((20, 30), bool)
-    void[:, 28:] = True
-    attributes = {
-        "crowd": np.array([False, True, False, False]),
-        "track_id": np.array(track_ids),
-        "group_id": np.array([4, 4, 4, 0]),
-        "source_id": np.array(["a", "", "c < d\n&", "d"]),
-        "occluded": np.array([True, False, False, False]),
-        "weight": np.array([0.5 + shift, 0, 1.25, 3]),
-    }
-    return Segmentation.from_masks(
-        masks,
-        class_ids=[2, 2, 5, 2],
-        scores=[1, 0.5, 1, 0.25],
-        classes=CLASSES,
-        void=void,
-        attributes=attributes,
-    )
-
-
 def rich_samples():
-    image = Image.from_array(np.arange(1800, dtype=np.uint16).reshape(20, 30, 3))
-    origin = Provenance(source="https://example.org/1", licence="CC-BY-4.0")
-    fields = {
-        "split": "val",
-        "group": "slide 3",
-        "provenance": origin,
-        "metadata": {"stain": "HE", "age": 3.5},
-    }
-    return [
-        Sample.of("a/one", image, rich_truth(), **fields),
-        Sample.of("a/empty", image, Segmentation.from_masks([], shape=(20, 30), classes=CLASSES)),
-        Sample("b/no image", None, lambda: (rich_truth(),)),
-        Sample("b/not annotated", lambda: image),
-    ]
+    return samples_with(
+        source_id=["a", "", "c < d\n&", "d"], track_id=[3, 1, 7, 9], occluded=[True, False, False, False]
+    )
 
 
 def frames():
     """Frames 3, 4 and 9 of a video; a segment is gone in the second, void in the third."""
     image = Image.from_array(np.zeros((20, 30), np.uint8))
-    truths = [rich_truth(), rich_truth(1)[[0, 2, 3]], rich_truth(2).replace(void=None)]
+    whole = [rich_truth(shift=shift, track_id=[3, 1, 7, 9]) for shift in range(3)]
+    truths = [whole[0], whole[1][[0, 2, 3]], whole[2].replace(void=None)]
     return [
         Sample.of(
             f"clip/{number:05}", image, truth, group="clip", split="train", metadata={"second": number / 2}
@@ -530,7 +491,7 @@ def test_what_is_no_video_is_written_as_images(tmp_path, change):
 
 
 def twice(sample):
-    truth = rich_truth(track_ids=(3, 3, 4, 5))
+    truth = rich_truth(track_id=[3, 3, 4, 5])
     return Sample.of("clip/00011", sample.image, truth, group="clip", split="train")
 
 

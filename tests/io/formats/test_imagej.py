@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image as PillowImage
+from rich_samples import CLASSES, EMPTY, FIELDS, IMAGE, rich_truth
 
-from smalti.classes import Class, ClassSet
 from smalti.data.dataset import Dataset
 from smalti.errors import InputError, ReadError
 from smalti.image import Image
@@ -25,11 +25,8 @@ from smalti.io.formats.imagej import ImageJRoi
 from smalti.io.formats.imagej_roi import decode_roi, encode_roi
 from smalti.io.formats.loss import compare
 from smalti.masks import trace_polygons
-from smalti.provenance import Provenance
 from smalti.sample import Sample
 from smalti.segmentation import Segmentation
-
-CLASSES = ClassSet([Class(2, "cell", (1, 2, 3)), Class(5, "sky", (4, 5, 6), thing=False)])
 
 POLYGON, RECTANGLE, OVAL, LINE, FREEHAND, TRACED, POINT = 0, 1, 2, 3, 7, 8, 10
 SUBPIXEL, SPLINE = 128, 1
@@ -547,55 +544,25 @@ def test_another_size_than_the_image_has(tmp_path):
 # Both ways
 
 
-def rich_truth(depth=None):
-    """A ring, two pieces, a block over them, one segment without pixels, and void; in a volume lower each slice."""
-    masks = np.zeros((4, 20, 30), bool)
-    masks[0, 2:9, 2:9] = True
-    masks[0, 4:6, 4:6] = False
-    masks[1, 12:15, 2:5] = masks[1, 16:19, 8:20] = True
-    masks[2, 3:14, 3:14] = True
-    void = np.zeros((20, 30), bool)
-    void[:, 28:] = True
-    if depth is not None:
-        masks = np.stack([np.roll(masks, z, axis=1) for z in range(depth)], axis=1)
-        masks[1, 1] = False
-        void = np.stack([void] * depth)
-    attributes = {
-        "crowd": np.array([False, True, False, False]),
-        "track_id": np.array([3, 1, 0, 9]),
-        "group_id": np.array([4, 4, 4, 0]),
-        "group": np.array([255, 0, 7, 300]),
-        "source_id": np.array(["a", "", "c/d: \\x\n", "a"]),
-        "segment": np.array(["1", "", "true", "1e5"]),
-        "weight": np.array([0.5, 0, 1.25, 3]),
-    }
-    return Segmentation.from_masks(
-        masks,
-        class_ids=[2, 2, 5, 2],
-        scores=[1, 0.5, 1, 0.25],
-        classes=CLASSES,
-        void=void,
-        attributes=attributes,
+def awkward_truth(depth=None):
+    """With names and numbers that ImageJ has other uses for."""
+    return rich_truth(
+        depth=depth,
+        group=[255, 0, 7, 300],
+        source_id=["a", "", "c/d: \\x\n", "a"],
+        segment=["1", "", "true", "1e5"],
     )
 
 
 def rich_samples():
-    image = Image.from_array(np.arange(1800, dtype=np.uint16).reshape(20, 30, 3))
     stack = Image.from_array(np.arange(2400, dtype=np.uint16).reshape(4, 20, 30), ndim=3)
-    origin = Provenance(source="https://example.org/1", licence="CC-BY-4.0")
-    fields = {
-        "split": "val",
-        "group": "slide 3",
-        "provenance": origin,
-        "metadata": {"stain": "HE", "age": 3.5},
-    }
     return [
-        Sample.of("a/one", image, rich_truth(), **fields),
-        Sample.of("a/empty", image, Segmentation.from_masks([], shape=(20, 30), classes=CLASSES)),
-        Sample.of("a/stack", stack, rich_truth(4)),
-        Sample("b/no image", None, lambda: (rich_truth(),)),
-        Sample("b/no image of a stack", None, lambda: (rich_truth(2),)),
-        Sample("a/not annotated", lambda: image),
+        Sample.of("a/one", IMAGE, awkward_truth(), **FIELDS),
+        Sample.of("a/empty", IMAGE, EMPTY),
+        Sample.of("a/stack", stack, awkward_truth(4)),
+        Sample("b/no image", None, lambda: (awkward_truth(),)),
+        Sample("b/no image of a stack", None, lambda: (awkward_truth(2),)),
+        Sample("a/not annotated", lambda: IMAGE),
     ]
 
 

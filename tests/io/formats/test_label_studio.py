@@ -12,21 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image as PillowImage
+from rich_samples import CLASSES, EMPTY, FIELDS, IMAGE, rich_truth
+from rich_samples import rich_samples as common_samples
 
-from smalti.classes import Class, ClassSet
 from smalti.data.dataset import Dataset
 from smalti.errors import InputError, ReadError
-from smalti.image import Image
 from smalti.io.formats import Tree
 from smalti.io.formats.label_studio import LabelStudio
 from smalti.io.formats.label_studio_brush import decode_brush, encode_brush
 from smalti.io.formats.loss import compare
-from smalti.provenance import Provenance
 from smalti.runs import Runs
 from smalti.sample import Sample
 from smalti.segmentation import Segmentation
-
-CLASSES = ClassSet([Class(2, "cell", (1, 2, 3)), Class(5, "sky", (4, 5, 6), thing=False)])
 
 
 def png(pixels):
@@ -445,50 +442,13 @@ def test_any_bytes_are_a_mask_or_one_line(content):
 # Both ways
 
 
-def rich_truth():
-    """A ring, two pieces, a block over them, one segment without pixels, and void."""
-    masks = np.zeros((4, 20, 30), bool)
-    masks[0, 2:9, 2:9] = True
-    masks[0, 4:6, 4:6] = False
-    masks[1, 12:15, 2:5] = masks[1, 16:19, 8:20] = True
-    masks[2, 3:14, 3:14] = True
-    void = np.zeros((20, 30), bool)
-    void[:, 28:] = True
-    attributes = {
-        "crowd": np.array([False, True, False, False]),
-        "track_id": np.array([3, 1, 0, 9]),
-        "group_id": np.array([4, 4, 4, 0]),
-        "source_id": np.array(["a", "", "c", "a"]),
-        "weight": np.array([0.5, 0, 1.25, 3]),
-    }
-    return Segmentation.from_masks(
-        masks,
-        class_ids=[2, 2, 5, 2],
-        scores=[1, 0.5, 1, 0.25],
-        classes=CLASSES,
-        void=void,
-        attributes=attributes,
-    )
-
-
 def rich_samples():
-    image = Image.from_array(np.arange(1800, dtype=np.uint16).reshape(20, 30, 3))
-    origin = Provenance(source="https://example.org/1", licence="CC-BY-4.0")
-    fields = {
-        "split": "val",
-        "group": "slide 3",
-        "provenance": origin,
-        "metadata": {"stain": "HE", "age": 3.5},
-    }
-    empty = Segmentation.from_masks([], shape=(20, 30), classes=CLASSES)
-    truths = rich_truth(), empty, rich_truth()[[2, 0]]
+    truths = rich_truth(), EMPTY, rich_truth()[[2, 0]]
     return [
-        Sample.of("a/one", image, rich_truth(), **fields),
-        Sample.of("a/empty", image, empty),
-        Sample("a/three people", lambda: image, lambda: truths),
-        Sample("b/no image", None, lambda: (rich_truth(),)),
-        Sample("b/no image and no segment", None, lambda: (empty,)),
-        Sample("b/not annotated", lambda: image, **fields),
+        *common_samples(),
+        Sample("a/three people", lambda: IMAGE, lambda: truths),
+        Sample("b/no image and no segment", None, lambda: (EMPTY,)),
+        Sample("b/not annotated but described", lambda: IMAGE, **FIELDS),
     ]
 
 

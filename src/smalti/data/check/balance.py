@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...classes import ClassSet
+from .examined import Examined
 from .finding import Finding
 from .usual import Usual
-
-if TYPE_CHECKING:
-    from .examine import Examined
 
 RARE_SHARE = 0.02
 """A class is rare that has less than this share of what the most frequent class has."""

@@ -17,7 +17,8 @@ from ...sample import Sample
 from .balance import BalanceJudge
 from .drift import DriftJudge
 from .duplicates import DuplicateJudge
-from .examine import Examined, Polygons, examine
+from .examine import Polygons, examine
+from .examined import Examined
 from .files import problem_findings
 from .finding import Finding
 from .instances import InstanceJudge

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...classes import ClassSet
+from .examined import Examined
 from .finding import Finding
 from .pictures import LOOKS
 from .usual import certainty
-
-if TYPE_CHECKING:
-    from .examine import Examined
 
 EFFECT = 0.4
 """Least Cliff's delta: of 100 pairs, one image from each split, 70 go one way and 30 the other."""

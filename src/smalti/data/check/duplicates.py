@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -19,12 +18,10 @@ import numpy as np
 from ...classes import ClassSet
 from ...errors import SmaltiError
 from ...sample import Sample
+from .examined import Examined, Named
 from .finding import Finding
 from .pictures import grey_slice
 from .usual import certainty
-
-if TYPE_CHECKING:
-    from .examine import Examined, Named
 
 ALIKE = 0.6
 """Correlation of two aligned pictures from which on they are nearly the same."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,57 +12,16 @@ from ...image import Image
 from ...masks import Polygon
 from ...sample import Sample
 from ...segmentation import Segmentation
+from .examined import Examined, Named, Truth
 from .files import load, names_of
-from .finding import Finding
-from .instances import Pairs, overlapping_pairs
-from .outlines import Outlines, outlines
-from .pictures import Picture, look
-from .pieces import Spots, crumbs, islands, smallest
+from .instances import overlapping_pairs
+from .outlines import outlines
+from .pictures import look
+from .pieces import crumbs, islands, smallest
 from .shapes import shape_findings
-from .voids import Contacts, contacts
+from .voids import contacts
 
 Polygons = Callable[[Sample], Sequence[tuple[str, Polygon]]]
-
-
-@dataclass(frozen=True)
-class Named:
-    """Which sample something is about."""
-
-    index: int
-    name: str
-    files: tuple[str, ...]
-    split: str | None
-    group: str | None
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is kept of one annotation, number ``number`` of its sample, until the whole set is known."""
-
-    number: int
-    size: int
-    class_ids: np.ndarray
-    areas_px: np.ndarray
-    boxes: np.ndarray
-    void_px: int
-    digest: bytes
-    object_size: float
-    crumbs: Spots
-    islands: Spots
-    smallest: Spots
-    pairs: Pairs
-    contacts: Contacts
-    outlines: Outlines | None
-
-
-@dataclass(frozen=True)
-class Examined:
-    """One sample: what is certainly wrong with it, and what has to be compared with the others."""
-
-    where: Named
-    findings: tuple[Finding, ...]
-    picture: Picture | None
-    truths: tuple[Truth, ...]
 
 
 def examine(sample: Sample, index: int = 0, polygons: Polygons | None = None) -> Examined:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...classes import ClassSet
 from ...overlaps import overlap
 from ...segmentation import Segmentation
+from .examined import Examined, Named, Pairs
 from .finding import Finding
 from .voids import MUCH
-
-if TYPE_CHECKING:
-    from .examine import Examined, Named
 
 SAME_IOU = 0.8
 """Two segments of one class with a higher IoU are one object."""
@@ -28,25 +24,6 @@ MOST_KEPT = 2000
 """Annotations with overlaps that are remembered even where they are the rule."""
 EMPTY_SHARE = 0.1
 """Where more than this share of the annotations are empty, the set is meant to have them (good parts, clear skies)."""
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Pairs of segments (P,) that share pixels: numbers, IoU, share of the smaller one, and whether of one class."""
-
-    one: np.ndarray
-    other: np.ndarray
-    pixels: np.ndarray
-    iou: np.ndarray
-    share: np.ndarray
-    same_class: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.one)
-
-    def take(self, chosen: np.ndarray) -> Pairs:
-        """Some of the pairs."""
-        return Pairs(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
 
 def overlapping_pairs(truth: Segmentation) -> Pairs:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...classes import ClassSet
 from ...segmentation import Segmentation
+from .examined import Examined, Named, Spots
 from .finding import Finding
 from .usual import Usual, certainty
-
-if TYPE_CHECKING:
-    from .examine import Examined, Named
 
 FAR_PX = 3.0
 """Pieces nearer to the main piece than this are ragged edges, not strays."""
@@ -39,19 +35,6 @@ Row = tuple[int, int, float, tuple[int, ...]]
 """Segment, pixels, measure and box of a spot."""
 Places = list[tuple[int, tuple[np.ndarray, ...]]]
 """For each spot its segment and the index arrays of its pixels."""
-
-
-@dataclass(frozen=True)
-class Spots:
-    """Small places in an annotation: the segment (P,) each belongs to, its pixels, a measure of it, and its box."""
-
-    segment: np.ndarray
-    area: np.ndarray
-    measure: np.ndarray
-    box: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.segment)
 
 
 def _spots(rows: list[Row], ndim: int) -> Spots:

@@ -11,19 +11,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...classes import ClassSet
 from .edges import REACH_PX
 from .edges import SHIFT_PX as SEARCHED_PX
+from .examined import Examined, Named, Truth
 from .finding import Finding
 from .outlines import Fit, Neck, Pair
 from .usual import Usual, certainty
-
-if TYPE_CHECKING:
-    from .examine import Examined, Named, Truth
 
 MIN_ARCS = 6
 """Arcs (of ``edges.ARC_PX``) that the outlines of an image need to be judged together."""

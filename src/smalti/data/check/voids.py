@@ -5,18 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...classes import ClassSet
 from ...segmentation import Segmentation
+from .examined import Contacts, Examined, Named
 from .finding import Finding
 from .usual import Usual, certainty
-
-if TYPE_CHECKING:
-    from .examine import Examined, Named
 
 VOID_NAMES = re.compile(
     r"^(void|ignored?|unlabell?ed|unknown|undefined|uncertain|dont?[ _-]?care|don't care|no[ _-]?label|mask(ed)?|border"
@@ -32,19 +28,6 @@ THIN_PX = 3.5
 """A band is nowhere farther than this from its own border."""
 
 NOTHING, VOID = 0, -1
-
-
-@dataclass(frozen=True)
-class Contacts:
-    """How the classes of a picture lie beside each other.
-
-    ``meets[(one, other)]`` counts pixel edges between two classes, ``one`` < ``other``, 0 being no segment and -1
-    void; ``pixels`` and ``thin_px`` of each class: all, and those no farther than ``THIN_PX`` from its border.
-    """
-
-    meets: dict[tuple[int, int], int]
-    pixels: dict[int, int]
-    thin: dict[int, int]
 
 
 def contacts(truth: Segmentation, labels: np.ndarray) -> Contacts:

@@ -94,23 +94,26 @@ class Tree:
 
     def with_suffix(self, *suffixes: str) -> list[str]:
         """Paths that end in one of ``suffixes`` (lower case, such as ``.png`` or ``.nii.gz``)."""
-        plain = all(suffix.rfind(".") == 0 for suffix in suffixes)
-        endings = {suffix[suffix.rfind(".") :] for suffix in suffixes}
-        there = [ending for ending in endings if ending in self._by_ending]
-        if not there:
-            return []
-        if len(there) == 1 and plain:
-            return self._by_ending[there[0]].copy()
-        among = self._by_ending[there[0]] if len(there) == 1 else self.paths
+        wanted = {suffix[suffix.rfind(".") :] for suffix in suffixes} & self._by_ending.keys()
+        if len(wanted) == 1:
+            among = self._by_ending[next(iter(wanted))].copy()
+        else:
+            among = list(compress(self.paths, map(wanted.__contains__, self._endings))) if wanted else []
+        if all(suffix.rfind(".") == 0 for suffix in suffixes):
+            return among
         return [path for path in among if path.lower().endswith(suffixes)]
 
     @cached_property
+    def _endings(self) -> list[str]:
+        """What stands from the last point of each path on, in lower case."""
+        return [path[path.rfind(".") :].lower() for path in self.paths]
+
+    @cached_property
     def _by_ending(self) -> dict[str, list[str]]:
-        """Paths by what stands from the last point on, in lower case: twenty formats look for theirs."""
-        endings = [path[path.rfind(".") :].lower() for path in self.paths]
+        """Paths by their endings: twenty formats look for theirs."""
         return {
-            ending: list(compress(self.paths, map(ending.__eq__, endings)))
-            for ending in set(endings)
+            ending: list(compress(self.paths, map(ending.__eq__, self._endings)))
+            for ending in set(self._endings)
             if "/" not in ending
         }
 
