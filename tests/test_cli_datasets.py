@@ -103,6 +103,19 @@ def test_a_part_is_converted(folder):
 def test_folds(folder):
     done("split", "cells", "--folds", 4, "--by", "none", "--out", "folds.json", cwd=folder)
     assert len(json.loads((folder / "folds.json").read_text())["splits"]) == 4
+    chosen = "--splits", "folds.json", "--fold", "fold-2"
+    assert json.loads(done("dataset", "cells", *chosen, "--json", cwd=folder))["splits"] == {
+        "train": 6,
+        "val": 2,
+    }
+    part = json.loads(done("dataset", "cells", *chosen, "--split", "train", "--json", cwd=folder))
+    assert part["samples"] == 6
+
+
+def test_kinds_of_scenes_are_listed(folder):
+    assert "crop-rows" in done("scenes", cwd=folder)
+    shown = json.loads(done("scenes", "cells", "--json", cwd=folder))
+    assert "density" in {parameter["name"] for parameter in shown["parameters"]}
 
 
 def test_formats_are_listed(folder):
@@ -116,7 +129,15 @@ def test_licences(folder):
     content = json.loads(done("licences", "cells", "--json", "--credits", "credits.csv", cwd=folder))
     assert content["commercial"] == {"yes": 8, "ask": 0, "no": 0}
     assert (folder / "credits.csv").is_file()
-    assert "no legal advice" in done("licences", "cells", cwd=folder).replace("not legal", "no legal")
+    assert "is not legal advice" in done("licences", "cells", cwd=folder)
+
+
+def test_a_licence_that_no_file_states_is_stated_when_converting(folder):
+    done("convert", "cells", "coco-stated", "--to", "coco", cwd=folder)
+    done("convert", "coco-stated", "stated", "--to", "smalti", "--origin", "author=us", cwd=folder)
+    found = smalti("licences", "stated", "--credits", "who.csv", cwd=folder)
+    assert "without author" not in found.stdout
+    assert "provenance" in refused("convert", "cells", "o", "--to", "coco", "--origin", "who=us", cwd=folder)
 
 
 def test_check_of_a_clean_set_and_of_one_with_an_error(folder):
@@ -147,6 +168,7 @@ def test_augmentation_is_previewed(folder):
         cwd=folder,
     )
     assert (folder / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    assert done("augment", "cells", "--preview", "own.png", cwd=folder).startswith("microscopy: written")
     assert "nearest: rotate" in refused(
         "augment", "cells", "--step", "rotat", "--preview", "x.png", cwd=folder
     )
@@ -170,6 +192,17 @@ def test_public_datasets_are_listed(folder):
         (["split", "cells", "--shares", "a=0.5,b=0.6", "--out", "s.json"], "sum to 1"),
         (["agreement", "cells"], "several truths"),
         (["scenes", "--kind", "cell", "--out", "o"], "nearest: cells"),
+        (["scenes", "--kind", "cells", "--out", "o", "--set", "seed=1"], "--seed"),
+        (
+            ["split", "cells", "--folds", "2", "--shares", "a=1", "--out", "s.json"],
+            "either --folds or --shares",
+        ),
+        (["split", "cells", "--seed", "-1", "--out", "s.json"], "seed is 0 or more"),
+        (["split", "cells", "--out", "cells/s.json"], "lies in the dataset"),
+        (["convert", "cells", "cells/coco", "--to", "coco"], "lies in the dataset"),
+        (["augment", "cells", "--preview", "sheet.txt"], "contact sheet is written as"),
+        (["augment", "cells", "--step", "rotate:degrees=400", "--preview", "s.png"], "two numbers from -180"),
+        (["dataset", "cells", "--fold", "fold-1"], "--splits"),
     ],
 )
 def test_bad_input_is_one_line(folder, arguments, message):

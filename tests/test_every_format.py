@@ -210,13 +210,39 @@ def test_what_came_back_once_comes_back_again(format_name, case, tmp_path):
             assert pieces_of(one.truth) == pieces_of(two.truth)
 
 
-def test_written_folder_is_recognised(format_name, tmp_path):
-    cases = ("volume",) if format_name in ("nifti", "dicom-seg", "stacks") else ("panoptic", "holed")
-    write_or_skip(dataset_of(*cases), tmp_path / "out", format_name)
+def recognised_cases():
+    """Datasets whose files look different though their format is one: with spacing masks are TIFF, for example."""
+    for name, cases in {
+        "filled": ("panoptic", "holed"),
+        "void": ("with_void", "panoptic"),
+        "volume": ("volume",),
+        "empty": ("empty",),
+        "some empty": ("empty", "panoptic"),
+    }.items():
+        for spaced in (False, True):
+            for single in (False, True):
+                yield pytest.param(
+                    cases, spaced, single, id=f"{name}{' spaced' * spaced}{' of one class' * single}"
+                )
+
+
+@pytest.mark.parametrize(("cases", "spaced", "single"), list(recognised_cases()))
+def test_written_folder_is_recognised(format_name, cases, spaced, single, tmp_path):
+    classes = CLASSES if not single else ClassSet([Class(1, "cell", (230, 159, 0))])
+    samples = []
+    for case in cases:
+        truth = CASES[case]()
+        geometry = Geometry.parse("0.5um", truth.ndim) if spaced else Geometry()
+        class_ids = np.ones(len(truth), int) if single else truth.class_ids
+        truth = truth.replace(geometry=geometry, classes=classes, class_ids=class_ids)
+        samples.append(sample_of(f"image_{case}", truth, split="train"))
+    report = write_or_skip(Dataset(samples, classes), tmp_path / "out", format_name)
     found = Dataset.open(tmp_path / "out")
     assert found.format == format_name, found.reason
     assert found.reason
-    assert len(found) == len(cases)
+    assert not found.problems
+    assert len(found) == len(samples)
+    assert single or not report.total.pixels_changed or format_name in ("binary-masks", "dicom-seg", "yolo")
 
 
 def test_names_and_order_come_back(format_name, tmp_path):
@@ -268,6 +294,19 @@ def test_an_empty_folder_is_refused_by_one_line(format_name, tmp_path):
         assert not len(found)
         raise InputError("no samples, and that is an answer too")
     assert "\n" not in str(raised.value)
+
+
+def test_what_is_no_dataset_is_said_in_words_that_fit(tmp_path):
+    with pytest.raises(InputError, match="is empty; give the folder that has the dataset"):
+        Dataset.open(tmp_path)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("nothing")
+    with pytest.raises(
+        InputError, match=r"\(2 files\) looks like none .* with format=... \(--format on the command"
+    ):
+        Dataset.open(tmp_path)
+    with pytest.raises(InputError, match=r"a.txt looks like none"):
+        Dataset.open(tmp_path / "a.txt")
 
 
 def test_damaged_text_files_are_refused_by_one_line(format_name, tmp_path):

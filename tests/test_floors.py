@@ -16,9 +16,9 @@ FLOORS: dict[int, tuple[str, ...]] = {
     6: ("__main__",),
     5: ("cli", "web"),
     4: ("service",),
-    3: ("train", "race", "runtime"),
+    3: ("train", "race", "runtime", "evaluation"),
     2: ("classical", "pixel", "deep", "data", "monitor"),
-    1: ("io", "metrics", "postprocess", "tiling", "video", "pipeline"),
+    1: ("io", "metrics", "postprocess", "tiling", "video", "pipeline", "page"),
     0: (
         "geometry",
         "image",

@@ -210,14 +210,18 @@ class Parameters(BaseModel):
         try:
             return cls(**parameters)
         except ValidationError as error:
-            problems = (
-                f"{'.'.join(str(part) for part in problem['loc']) or 'parameters'}: "
-                f"{problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}"
-                for problem in error.errors()
-            )
-            raise InputError(
-                f"{cls.name}: {'; '.join(problems)}; see: smalti {cls.listing} {cls.name}"
-            ) from error
+            said = [_said(problem) for problem in error.errors()]
+            own = [text for text, part in said if not part]
+            hint = f"; see: smalti {cls.listing} {cls.name}" if own else ""
+            raise InputError(f"{cls.name}: {'; '.join(own or [said[0][0]])}{hint}") from error
+
+
+def _said(problem: Any) -> tuple[str, bool]:
+    """A problem of pydantic's in words, and whether it is that of a part, such as a step, which names what it got."""
+    where = ".".join(str(part) for part in problem["loc"]) or "parameters"
+    part = isinstance(problem.get("ctx", {}).get("error"), InputError)
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" + ("" if part else f", got {problem['input']!r}"), part
 
 
 class Method(Parameters):

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 from smalti.classes import ClassSet
 from smalti.data.dataset import Dataset
@@ -242,3 +243,50 @@ def test_many_samples_are_made_only_when_asked_for():
     assert part[3].name == "s993" and lazy["s7"].name == "s7"
     assert made == [993, 7]
     assert [each.name for each in part[::2]] == ["s990", "s992", "s994", "s996", "s998"]
+
+
+def test_truths_of_other_classes_are_refused_by_any_format(tmp_path):
+    dataset = Dataset([sample("a")], ClassSet.from_names(["z"]))
+    for format in ("smalti", "yolo", "voc", "coco", "label-maps"):
+        with pytest.raises(
+            InputError, match="sample 'a' has the class 1 'cell', which its dataset does not have"
+        ):
+            dataset.write(tmp_path / format, format)
+        assert not (tmp_path / format).exists()
+
+
+def test_truths_of_some_of_the_classes_are_written_with_all(tmp_path):
+    more = ClassSet.from_names(["cell", "dirt", "debris"])
+    Dataset([sample("a")], more).write(tmp_path / "set")
+    assert Dataset.open(tmp_path / "set")[0].truth.classes == more
+
+
+def test_nothing_is_written_into_the_dataset_itself(dataset, tmp_path):
+    dataset.write(tmp_path / "set")
+    found = Dataset.open(tmp_path / "set")
+    with pytest.raises(WriteError, match="lies in the dataset"):
+        found.write(tmp_path / "set" / "inner", "coco")
+    assert not (tmp_path / "set" / "inner").exists()
+
+
+def test_a_refusal_names_the_folder_that_was_asked_for(dataset, tmp_path):
+    unannotated = Dataset([Sample("a", dataset[0].load_image)], CLASSES)
+    with pytest.raises(InputError, match="does not hold these samples") as refused:
+        unannotated.write(tmp_path / "out", "labelme")
+    assert str(tmp_path / "out") in str(refused.value)
+    assert "/.out." not in str(refused.value)
+
+
+def test_a_file_of_the_same_bytes_and_time_is_looked_at_again(tmp_path):
+    (tmp_path / "set" / "JPEGImages").mkdir(parents=True)
+    (tmp_path / "set" / "SegmentationClass").mkdir()
+    place, other = tmp_path / "set" / "JPEGImages" / "a.bmp", tmp_path / "other.bmp"
+    PillowImage.new("RGB", (12, 8)).save(place)
+    PillowImage.new("RGB", (8, 12)).save(other)
+    PillowImage.new("L", (12, 8)).save(tmp_path / "set" / "SegmentationClass" / "a.png")
+    assert Dataset.open(tmp_path / "set").sizes() == [(8, 12)]
+    before = place.stat()
+    assert other.stat().st_size == before.st_size
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(place)
+    assert Dataset.open(tmp_path / "set").sizes() == [(12, 8)]

@@ -336,3 +336,35 @@ def test_samples_are_made_when_they_are_asked_for():
     assert asked == []
     assert done[3].split == "train"
     assert asked == [3]
+
+
+def test_groups_change_places_where_that_fits_better():
+    sizes = np.array([50, 60, 40])
+    for seed in range(10):
+        chosen = distribute(
+            sizes[:, None].astype(float), sizes, np.array([0.34, 0.4, 0.26]), np.random.default_rng(seed)
+        )
+        assert sizes[np.argsort(chosen)].tolist() == [50, 60, 40]
+
+
+def test_shares_that_large_groups_forbid_are_told():
+    dataset, presence = made_up(30, num_groups=3)
+    made = make_splits(dataset, SHARES, presence=presence)
+    has, asked = made.misses["train"]
+    assert asked == 0.7
+    assert has == len(made.names["train"]) / 30
+    dataset, presence = made_up(200)
+    assert not make_splits(dataset, SHARES, presence=presence).misses
+
+
+@pytest.mark.parametrize("shares", [{"a": float("nan"), "b": 0.5}, {"a": float("inf"), "b": 0.5}])
+def test_shares_are_numbers(shares):
+    dataset, presence = made_up(10)
+    with pytest.raises(InputError, match="above 0 and sum to 1"):
+        make_splits(dataset, shares, presence=presence)
+
+
+def test_a_negative_seed_is_refused():
+    dataset, presence = made_up(10)
+    with pytest.raises(InputError, match="seed"):
+        make_splits(dataset, SHARES, -1, presence=presence)

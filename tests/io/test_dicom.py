@@ -107,7 +107,7 @@ def test_what_is_no_volume_is_refused_by_one_line(tmp_path):
         return folder
 
     fails(series("gap", 0.0, 2.0, 4.0, 8.0), "4.00 mm between 2.dcm and 3.dcm")
-    fails(series("twice", 0.0, 2.0, 2.0), "two slices at 2.00 mm, 1.dcm and 2.dcm")
+    fails(series("twice", 0.0, 2.0, 2.0), "two slices at 2 mm, 1.dcm and 2.dcm")
     fails(series("sizes", 0.0, 2.0, values=np.zeros((5, 4), np.int16)), "different sizes")
     fails(series("turned", 0.0, 2.0, axes=(0, 1, 0, 1, 0, 0)), "turned")
     fails(series("spacings", 0.0, 2.0, PixelSpacing=[0.5, 0.8]), "pixel spacings")

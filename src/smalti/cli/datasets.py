@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +39,9 @@ Options = Annotated[
 SkipFaulty = Annotated[bool, typer.Option(help="Leave out records that lie instead of stopping.")]
 Splits = Annotated[Path | None, typer.Option(help="File of splits, as smalti split writes it.")]
 Split = Annotated[str | None, typer.Option(help="Only the samples of this split.")]
+Fold = Annotated[
+    str | None, typer.Option(help="Of a file of folds, the one that is val; all others are train.")
+]
 
 
 def _opening(
@@ -46,11 +50,12 @@ def _opening(
     skip_faulty: bool = False,
     splits: Path | None = None,
     split: str | None = None,
+    fold: str | None = None,
 ) -> Opening:
     from ..segmenter import parse_settings
     from ..service.datasets import Opening
 
-    return Opening(format, parse_settings(options or []), skip_faulty, splits, split)
+    return Opening(format, parse_settings(options or []), skip_faulty, splits, fold, split)
 
 
 @commands.command("formats")
@@ -90,29 +95,34 @@ def dataset_command(
     format: Format = None,
     options: Options = None,
     skip_faulty: SkipFaulty = False,
+    splits: Splits = None,
+    split: Split = None,
+    fold: Fold = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a dataset is: format and why, samples, splits, classes."""
     from ..service.datasets import describe, open_dataset
 
-    content = describe(open_dataset(source, _opening(format, options, skip_faulty)))
+    content = describe(open_dataset(source, _opening(format, options, skip_faulty, splits, split, fold)))
     if as_json:
         typer.echo(json.dumps(content, indent=2))
         return
-    splits = ", ".join(f"{name} {count}" for name, count in content["splits"].items())
+    counts = ", ".join(f"{name} {count}" for name, count in content["splits"].items())
     groups = f" in {content['groups']} groups" if content["groups"] else ""
     typer.echo(
         f"{content['path']}: {content['format']} ({content['reason']})\n"
-        f"{content['samples']} samples{groups}, {content['annotated']} annotated{f': {splits}' if splits else ''}"
+        f"{content['samples']} samples{groups}, {content['annotated']} annotated{f': {counts}' if counts else ''}"
     )
     table = table_of("#id", "class", "kind")
     for entry in content["classes"]:
         table.add_row(str(entry["id"]), entry["name"], "thing" if entry["thing"] else "stuff")
     print_table(table)
-    _echo_problems(content["problems"])
+    _echo_notes(content["notes"], content["problems"])
 
 
-def _echo_problems(problems: list[str]) -> None:
+def _echo_notes(notes: Sequence[str], problems: Sequence[str]) -> None:
+    for note in notes:
+        typer.echo(f"note: {note}")
     for problem in problems[:20]:
         typer.echo(f"left out: {problem}", err=True)
     if len(problems) > 20:
@@ -131,7 +141,14 @@ def convert_command(
     ] = None,
     splits: Splits = None,
     split: Split = None,
+    fold: Fold = None,
     strict: Annotated[bool, typer.Option(help="Refuse any loss: write nothing then.")] = False,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where images come from if nobody said, as licence=CC0-1.0 or source=...; repeatable."
+        ),
+    ] = None,
     skip_faulty: SkipFaulty = False,
     as_json: AsJson = False,
 ) -> None:
@@ -139,20 +156,24 @@ def convert_command(
     from ..segmenter import parse_settings
     from ..service.datasets import convert
 
-    opening = _opening(format, options, skip_faulty, splits, split)
-    dataset, report = convert(source, destination, to, opening, parse_settings(to_options or []), strict)
+    opening = _opening(format, options, skip_faulty, splits, split, fold)
+    stated = {name: str(value) for name, value in parse_settings(origin or []).items()}
+    dataset, report = convert(
+        source, destination, to, opening, parse_settings(to_options or []), strict, stated
+    )
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2))
         return
     typer.echo(f"{source}: {dataset.format} ({dataset.reason})")
-    _echo_problems([str(problem) for problem in dataset.problems])
+    _echo_notes(dataset.notes, [str(problem) for problem in dataset.problems])
     typer.echo("\n".join(report.lines()))
     typer.echo(f"written: {destination}")
 
 
 @commands.command("scenes")
 def scenes_command(
-    out: Annotated[Path, typer.Option(help="New folder to write into.")],
+    name: Annotated[str | None, typer.Argument(help="A kind of scene, to see its parameters.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder to write into.")] = None,
     kind: Annotated[
         str, typer.Option(help="street, cells, defects, crop-rows, moving (video) or volume (3-D).")
     ] = "street",
@@ -163,11 +184,17 @@ def scenes_command(
         list[str] | None, typer.Option("--set", help="A parameter of the kind, name=value; repeatable.")
     ] = None,
     to: Annotated[str, typer.Option(help="Format to write; see: smalti formats.")] = "smalti",
+    as_json: AsJson = False,
 ) -> None:
-    """Make up scenes with exact truth, to try things on or for a first fit."""
+    """Make up scenes with exact truth, to try things on or for a first fit; without --out, list the kinds."""
     from ..segmenter import parse_settings
+    from ..service import catalogue
     from ..service.datasets import write_scenes
 
+    if out is None:
+        _list_or_show(catalogue.list_scenes, catalogue.show_scene, name, "smalti scenes NAME", as_json)
+        return
+    kind = name or kind
     report = write_scenes(out, kind, n, seed, task.value, to, parse_settings(settings or []))
     if report:
         typer.echo("\n".join(report.lines()))
@@ -196,7 +223,13 @@ def split_command(
 
     dataset = open_dataset(source, _opening(format, options, skip_faulty))
     parts = None if shares is None else parse_shares(shares)
-    print_rows(split_dataset(dataset, parts, folds, seed, None if by == "none" else by, out))
+    table, misses = split_dataset(dataset, parts, folds, seed, None if by == "none" else by, out)
+    print_rows(table)
+    for name, (has, asked) in misses.items():
+        typer.echo(
+            f"{name} has {has:.0%} of the images instead of {asked:.0%}: groups are too large for other shares",
+            err=True,
+        )
     typer.echo(f"\nwritten: {out}; use it with --splits")
 
 
@@ -214,13 +247,14 @@ def agreement_command(
     skip_faulty: SkipFaulty = False,
     splits: Splits = None,
     split: Split = None,
+    fold: Fold = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how far the annotators of a dataset agree, and on which images least."""
     from ..service.catalogue import json_rows
     from ..service.datasets import open_dataset
 
-    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split))
+    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split, fold))
     from ..data.agreement import measure_agreement
 
     found = measure_agreement(dataset, tolerance=_tolerance(tolerance))
@@ -249,7 +283,8 @@ def augment_command(
     step: Annotated[
         list[str] | None,
         typer.Option(
-            help="A preset (photo, microscopy, aerial, medical) or a step as rotate:degrees=[-9,9]; repeatable."
+            help="A preset (photo, microscopy, aerial, medical; by default the one for the first image) or a step as "
+            "rotate:degrees=[-9,9]; repeatable."
         ),
     ] = None,
     rows: Annotated[int, typer.Option(min=1, help="Samples shown.")] = 4,
@@ -260,13 +295,14 @@ def augment_command(
     skip_faulty: SkipFaulty = False,
     splits: Splits = None,
     split: Split = None,
+    fold: Fold = None,
 ) -> None:
     """Look at what augmentation makes of a dataset before anything is trained on it."""
     from ..service.datasets import augment_sheet, open_dataset
 
-    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split))
-    augment_sheet(dataset, step or ["photo"], preview, rows, columns, seed)
-    typer.echo(f"written: {preview}")
+    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split, fold))
+    used = augment_sheet(dataset, step or [], preview, rows, columns, seed)
+    typer.echo(f"{', '.join(used)}: written: {preview}")
 
 
 @commands.command("augmentations")
@@ -277,7 +313,20 @@ def augmentations_command(
     """List the augmentations, or show one with its parameters."""
     from ..service import catalogue
 
-    content = catalogue.list_augmentations() if name is None else catalogue.show_augmentation(name)
+    _list_or_show(
+        catalogue.list_augmentations, catalogue.show_augmentation, name, "smalti augmentations NAME", as_json
+    )
+
+
+def _list_or_show(
+    list_all: Callable[[], list[dict[str, Any]]],
+    show: Callable[[str], dict[str, Any]],
+    name: str | None,
+    command: str,
+    as_json: bool,
+) -> None:
+    """Print what there is of a kind, or the one called ``name`` with its parameters."""
+    content = list_all() if name is None else show(name)
     if as_json:
         typer.echo(json.dumps(content, indent=2))
     elif isinstance(content, dict):
@@ -288,7 +337,7 @@ def augmentations_command(
         for entry in content:
             table.add_row(entry["name"], entry["summary"])
         print_table(table)
-        typer.echo("\nOne of them, with its parameters: smalti augmentations NAME")
+        typer.echo(f"\nOne of them, with its parameters: {command}")
 
 
 @commands.command("download")
@@ -337,6 +386,7 @@ def licences_command(
     skip_faulty: SkipFaulty = False,
     splits: Splits = None,
     split: Split = None,
+    fold: Fold = None,
     as_json: AsJson = False,
 ) -> None:
     """Say which images may go into a commercial model, and what is not known of them."""
@@ -344,7 +394,7 @@ def licences_command(
     from ..service.catalogue import json_rows
     from ..service.datasets import open_dataset, review
 
-    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split))
+    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split, fold))
     found, changed = review(dataset, credits, verify)
     if as_json:
         content = {"commercial": found.images, "licences": json_rows(found.table), "changed": changed}
@@ -371,32 +421,42 @@ def check_command(
     options: Options = None,
     splits: Splits = None,
     split: Split = None,
+    fold: Fold = None,
     as_json: AsJson = False,
 ) -> None:
     """Find what is wrong with a dataset before anyone trains on it; exits with 1 where there are errors."""
-    from ..service.datasets import check_dataset, open_dataset
+    from ..service.datasets import check_dataset, fix_dataset, open_dataset
 
-    dataset = open_dataset(source, _opening(format, options, True, splits, split))
+    dataset = open_dataset(source, _opening(format, options, True, splits, split, fold))
     with counting("looking at images", len(dataset)) as progress:
-        report, repairs = check_dataset(dataset, out, fix, jobs, progress)
+        report = check_dataset(dataset, out, fix, jobs, progress)
+    if not as_json:
+        _print_report(report)
+        typer.echo(f"\nreport: {out / 'report.html'}")
+    repairs, kept = ([], 0) if fix is None else fix_dataset(dataset, report, fix)
     if as_json:
         typer.echo(json.dumps(report.to_json() | {"repairs": repairs}))
-    else:
-        _print_report(report, repairs)
-        typer.echo(f"\nreport: {out / 'report.html'}")
+    elif fix is not None:
+        for line in repairs:
+            typer.echo(f"in the copy: {line}")
+        typer.echo(f"copy: {fix}, with {kept} of {len(dataset)} samples")
     if report.failed:
         raise typer.Exit(1)
 
 
-def _print_report(report: Any, repairs: list[str]) -> None:
+def _print_report(report: Any) -> None:
     content = report.to_json()
-    counts = ", ".join(f"{count} {severity}" for severity, count in content["counts"].items() if count)
-    typer.echo(f"{content['dataset']}: {content['samples']} samples, {counts or 'nothing found'}\n")
+    words = {"error": "error", "warning": "warning", "info": "note"}
+    counts = ", ".join(
+        f"{count} {words[severity]}{'s' if count > 1 else ''}"
+        for severity, count in content["counts"].items()
+        if count
+    )
+    typer.echo(f"{content['dataset']}: {content['samples']} samples, {counts or 'nothing found'}")
     table = table_of("finding", "how bad", "#times", "first of them")
     for code, count in content["codes"].items():
         first = report.of(code)[0]
-        table.add_row(code, first.severity, str(count), f"{', '.join(first.samples[:2])}: {first.message}")
+        table.add_row(code, first.severity, str(count), first.message)
     if content["codes"]:
+        typer.echo()
         print_table(table)
-    for line in repairs:
-        typer.echo(f"repaired: {line}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import ReadError
 from ..io.formats.format import Problem
+from ..provenance import Provenance
 from ..sample import Sample, SampleList
 from ..table import Table
 from .dataset import Dataset
@@ -133,6 +134,21 @@ def credits_of(dataset: Dataset) -> Table:
             "images": np.array([asked[row] for row in rows], np.int64),
         }
     )
+
+
+def with_origin(dataset: Dataset, **parts: str) -> Dataset:
+    """The dataset with these ``parts`` of a provenance (``source``, ``licence``, ...) where its files do not say them.
+
+    Raises ``InputError`` for parts nobody knows.
+    """
+    stated = Provenance.from_json(parts)
+    samples = dataset.samples
+
+    def made(index: int) -> Sample:
+        sample = samples[index]
+        return replace(sample, provenance=replace(stated, **sample.provenance.to_json()))
+
+    return dataset.with_samples(SampleList(samples.names, samples.image_files, made))
 
 
 def with_hashes(dataset: Dataset, workers: int | None = None) -> Dataset:

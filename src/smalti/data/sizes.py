@@ -16,22 +16,24 @@ from ..sample import SampleList
 
 Size = tuple[int, ...]
 
-_GONE = (-1, -1)
+_GONE = (-1, -1, -1)
 
 
 def image_sizes(dataset: Path | None, samples: SampleList) -> list[Size | None]:
     """Size of each sample's image, None where there is no image or it cannot be read.
 
-    What the headers said is kept in the user's cache folder for the ``dataset`` of this path, with bytes and time of
-    last change of each file: one that has other ones is looked at again.
+    What the headers said is kept in the user's cache folder for the ``dataset`` of this path, with the stamp of each
+    file: one that has another stamp is looked at again.
     """
     files = samples.image_files
-    stamps = np.array([_GONE if path is None else _stamp(path) for path in files], np.int64).reshape(-1, 2)
+    stamps = np.array([_GONE if path is None else _stamp(path) for path in files], np.int64).reshape(-1, 3)
     known = _Known.nothing() if dataset is None else _Known.recalled(dataset)
     rows = known.rows(files)
     current = (rows >= 0) & (stamps[:, 0] >= 0)
     current[current] = (known.stamps[rows[current]] == stamps[current]).all(axis=1)
-    sizes: list[Size | None] = [known.sizes[row] if so else None for row, so in zip(rows, current, strict=True)]
+    sizes: list[Size | None] = [
+        known.sizes[row] if so else None for row, so in zip(rows, current, strict=True)
+    ]
     changed: dict[str, int] = {}
     for index in np.flatnonzero(~current).tolist():
         path = files[index]
@@ -49,18 +51,18 @@ def image_sizes(dataset: Path | None, samples: SampleList) -> list[Size | None]:
     return sizes
 
 
-def _stamp(path: str) -> tuple[int, int]:
-    """Bytes and time of last change in ns."""
+def _stamp(path: str) -> tuple[int, int, int]:
+    """Bytes, time of last change, and of the file's own record, which copying a time does not set back; both in ns."""
     try:
         status = os.stat(path)  # noqa: PTH116  # many files; Path costs more than the call
     except OSError:
         return _GONE
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @dataclass(frozen=True)
 class _Known:
-    """Files with their stamps, (N, 2), and the sizes of the images in them."""
+    """Files with their stamps, (N, 3), and the sizes of the images in them."""
 
     paths: list[str]
     stamps: np.ndarray
@@ -68,14 +70,14 @@ class _Known:
 
     @classmethod
     def nothing(cls) -> _Known:
-        return cls([], np.empty((0, 2), np.int64), [])
+        return cls([], np.empty((0, 3), np.int64), [])
 
     @classmethod
     def recalled(cls, dataset: Path) -> _Known:
         kept = recall("sizes", dataset)
         try:
             paths, stamps, shapes = from_column(kept["paths"]), kept["stamps"], kept["shapes"]
-            if stamps.shape != (len(paths), 2) or shapes.shape != (len(paths), 3):
+            if stamps.shape != (len(paths), 3) or shapes.shape != (len(paths), 3):
                 return cls.nothing()
             sizes = map(tuple, shapes.tolist()) if shapes[:, 0].all() else map(_size, shapes.tolist())
             return cls(paths, stamps, list(sizes))

@@ -56,6 +56,17 @@ class Splits:
         """The split of each sample by name."""
         return {name: split for split, members in self.names.items() for name in members}
 
+    @property
+    def misses(self) -> dict[str, tuple[float, float]]:
+        """Splits that have more than 5 % of all samples too many or too few: what they have, and what was asked.
+
+        That happens where groups are large: they are never split.
+        """
+        asked: Mapping[str, float] = self.rule.get("shares", {})
+        total = max(1, sum(map(len, self.names.values())))
+        shares = {split: len(members) / total for split, members in self.names.items() if split in asked}
+        return {split: (has, asked[split]) for split, has in shares.items() if abs(has - asked[split]) > 0.05}
+
     def fold(self, name: str) -> Splits:
         """Two splits of folds: ``val`` is the fold called so, ``train`` all others."""
         if name not in self.names:
@@ -90,8 +101,12 @@ def make_splits(
     for shares that are not positive or do not sum to 1, where there are fewer groups than splits, and for a ``by`` that
     no sample has.
     """
-    if not shares or min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
+    if not shares or not (
+        all(share > 0 for share in shares.values()) and abs(sum(shares.values()) - 1) <= 1e-6
+    ):
         raise InputError(f"shares of splits are above 0 and sum to 1, got {dict(shares)}")
+    if seed < 0:
+        raise InputError(f"seed is 0 or more, got {seed}")
     if stratify not in (True, False, "presence", "pixels"):
         raise InputError(f"stratify is True, False, 'presence' or 'pixels', got {stratify!r}")
     units, unit_of = _units(dataset, by, groups or {})

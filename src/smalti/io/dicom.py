@@ -188,10 +188,11 @@ def _check_distances(frames: Sequence[Frame], heights: np.ndarray, where: str) -
     steps = np.diff(heights)
     usual = float(np.median(steps))
     lowest = int(np.argmin(steps))
-    if steps[lowest] < max(1e-3, 0.02 * usual):
+    # positions are rounded to some 0.001 mm, but slices of microscopes lie closer
+    if steps[lowest] <= max(0.02 * usual, min(1e-3, 0.02 * float(steps.max()))):
         one, other = frames[lowest], frames[lowest + 1]
         raise ReadError(
-            f"{where} has two slices at {heights[lowest]:.2f} mm, {one.path.name} and {other.path.name}; keep one "
+            f"{where} has two slices at {heights[lowest]:g} mm, {one.path.name} and {other.path.name}; keep one "
             "phase, echo or acquisition"
         )
     off = int(np.argmax(np.abs(steps - usual)))

@@ -15,10 +15,11 @@ import numpy as np
 from ..classes import ClassSet
 from ..errors import InputError, ReadError
 from ..geometry import Geometry
+from ..masks import MAX_COORDINATE
 from ..runs import Runs
 from ..segmentation import Segmentation
 from .formats.outlines import line_runs, polygon_runs
-from .formats.records import columns
+from .formats.records import checked_size, columns
 from .placing import Move, to_pixels_of, touches
 
 _OWN = ("class", "score", "segment", "void")  # properties with a meaning of their own
@@ -88,7 +89,11 @@ def parse_features(content: Any, name: str, lines: bool = False) -> Collection:
     members = {
         key: value for key, value in top.items() if key not in ("features", "type", "geometry", "coordinates")
     }
-    return Collection(tuple(features), _named_crs(top, name), _size(top), tuple(problems), members)
+    try:
+        size = _size(top)
+    except InputError as error:
+        raise ReadError(f"{name}, its member 'image': {error}") from error
+    return Collection(tuple(features), _named_crs(top, name), size, tuple(problems), members)
 
 
 def class_of(feature: Feature, label: str = "") -> str:
@@ -232,10 +237,10 @@ def _points(given: Any) -> np.ndarray:
     """Points (P, 2); heights are left out."""
     try:
         points = np.array([(point[0], point[1]) for point in given], np.float64)
-    except (TypeError, ValueError, IndexError, KeyError):
+    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
         points = np.empty((0, 2))
-    if not len(points) or not np.isfinite(points).all():
-        raise InputError(f"its coordinates are {str(given)[:60]}, wanted finite pairs [x, y]")
+    if not len(points) or not (np.abs(points) <= MAX_COORDINATE).all():
+        raise InputError(f"its coordinates are {str(given)[:60]}, wanted finite pairs [x, y], up to 2**31")
     return points
 
 
@@ -252,11 +257,11 @@ def _named_crs(top: Mapping[str, Any], name: str) -> str | None:
 
 
 def _size(top: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The size of the image whose pixels are meant, None where they are not. Raises ``InputError``."""
     image = top.get("image")
     if not isinstance(image, Mapping) or not str(image.get("coordinates", "")).startswith("pixel"):
         return None
-    height, width = image.get("height"), image.get("width")
-    return (height, width) if type(height) is int and type(width) is int and min(height, width) > 0 else None
+    return checked_size(image.get("height"), image.get("width"))
 
 
 def _score(feature: Feature) -> float:

@@ -48,11 +48,14 @@ def read_labels_and_geometry(source: Source, *, max_pixels: int = MAX_PIXELS) ->
     return labels, decoded.geometry
 
 
-def write_labels(path: str | os.PathLike[str], labels: np.ndarray, geometry: Geometry = UNKNOWN) -> None:
+def write_labels(
+    path: str | os.PathLike[str], labels: np.ndarray, geometry: Geometry = UNKNOWN, *, small: bool = False
+) -> None:
     """Write a label map (H, W) or (D, H, W) so that every id comes back, whole or not at all.
 
     ``.png``: 16-bit grey, always, 2-D and up to 65535. ``.tif``: uint16, or uint32 where ids need it,
-    deflated, a page for each z, with the spacing of ``geometry``. ``.npy``: as it is.
+    deflated, a page for each z, with the spacing of ``geometry``; with ``small`` uint8 where that is enough.
+    ``.npy``: as it is.
     Raises ``InputError`` for what is no label map or does not fit, ``WriteError`` for a place that cannot be
     written.
     """
@@ -81,7 +84,8 @@ def write_labels(path: str | os.PathLike[str], labels: np.ndarray, geometry: Geo
 
         if highest >= 2**32:
             raise InputError(f"TIFF holds labels up to {2**32 - 1}, got {highest}; write a .npy")
-        kept = labels.astype(np.uint16 if highest < 2**16 else np.uint32, copy=False)
+        wide = np.uint16 if highest < 2**16 else np.uint32
+        kept = labels.astype(np.uint8 if small and highest < 2**8 else wide, copy=False)
         image = Image.from_array(kept, ndim=kept.ndim, geometry=geometry)
         with replacing(path) as partial, partial.open("wb") as file:
             encode_tiff(file, image)

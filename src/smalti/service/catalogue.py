@@ -11,6 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ..data.augment import AUGMENTATIONS, make_augmentation
+from ..data.augment.augmentation import Within
+from ..data.scenes import SCENES, scene_kind
 from ..errors import SmaltiError
 from ..io.formats import ANNOTATION_FORMATS, make_format
 from ..io.formats.format import AnnotationFormat
@@ -121,6 +123,17 @@ def show_augmentation(name: str) -> dict[str, Any]:
     return {"name": name, "summary": _summary(kind), "parameters": parameters_of(kind)}
 
 
+def list_scenes() -> list[dict[str, Any]]:
+    """Every kind of scene: name and what it shows."""
+    return [{"name": name, "summary": scene_kind(name).title} for name in SCENES]
+
+
+def show_scene(name: str) -> dict[str, Any]:
+    """All about one kind of scene: summary and parameters. Raises ``UnknownName``."""
+    kind = type(scene_kind(name))
+    return {"name": name, "summary": kind.title, "parameters": parameters_of(kind)}
+
+
 def _summary(kind: type) -> str:
     return " ".join((kind.__doc__ or "").split("\n\n")[0].replace("``", "").split())
 
@@ -143,6 +156,8 @@ def _parameter(name: str, field: FieldInfo) -> dict[str, Any]:
 def _allowed(field: FieldInfo) -> str:
     """Bounds or choices in words: ``1 to 3``, ``above 0``, ``bright | dark``, ``a number``."""
     bounds: dict[type, Any] = {type(one): one for one in field.metadata}
+    if Within in bounds:
+        return str(bounds[Within])
     low = f"{bounds[Ge].ge:g}" if Ge in bounds else f"above {bounds[Gt].gt:g}" if Gt in bounds else None
     high = f"{bounds[Le].le:g}" if Le in bounds else f"below {bounds[Lt].lt:g}" if Lt in bounds else None
     if low is not None and high is not None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..data.dataset import Dataset
-from ..errors import InputError
+from ..data.dataset import Dataset, check_outside, check_place
+from ..errors import InputError, WriteError
 from ..io.formats.loss import LossReport
 from ..table import Table
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..data.licences import LicenceReview
 
 Task = Literal["panoptic", "semantic", "instance"]
+
+SHEET_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 """Splits where nobody says other ones."""
@@ -31,6 +33,7 @@ class Opening:
     options: Mapping[str, Any] = field(default_factory=dict)
     skip_faulty: bool = False
     splits: Path | None = None  # a file that says which sample belongs where
+    fold: str | None = None  # of a file of folds the one that is val; all others are train
     split: str | None = None  # only this one
 
 
@@ -39,10 +42,13 @@ def open_dataset(path: Path, opening: Opening = Opening()) -> Dataset:
     dataset = Dataset.open(
         path, opening.format, faulty="skip" if opening.skip_faulty else "raise", **opening.options
     )
+    if opening.fold is not None and opening.splits is None:
+        raise InputError(f"fold {opening.fold} is one of a file of folds; name that file with --splits")
     if opening.splits is not None:
-        from ..data.splits import apply_splits
+        from ..data.splits import apply_splits, read_splits
 
-        dataset = apply_splits(dataset, opening.splits)
+        splits = read_splits(opening.splits)
+        dataset = apply_splits(dataset, splits if opening.fold is None else splits.fold(opening.fold))
     return dataset if opening.split is None else dataset.split(opening.split)
 
 
@@ -57,6 +63,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "splits": dict(Counter(sample.split for sample in dataset if sample.split is not None)),
         "groups": len({sample.group for sample in dataset if sample.group is not None}),
         "classes": [{"id": entry.id, "name": entry.name, "thing": entry.thing} for entry in dataset.classes],
+        "notes": list(dataset.notes),
         "problems": [str(problem) for problem in dataset.problems],
     }
 
@@ -68,12 +75,18 @@ def convert(
     opening: Opening = Opening(),
     options: Mapping[str, Any] | None = None,
     strict: bool = False,
+    origin: Mapping[str, str] | None = None,
 ) -> tuple[Dataset, LossReport]:
     """Write a dataset in another format; gives what it was opened as and what was lost.
 
-    Raises as ``Dataset.open`` and ``Dataset.write`` do; the source is never changed.
+    ``origin`` states parts of the provenance that the dataset itself does not. Raises as ``Dataset.open`` and
+    ``Dataset.write`` do; the source is never changed.
     """
     dataset = open_dataset(source, opening)
+    if origin:
+        from ..data.licences import with_origin
+
+        dataset = with_origin(dataset, **origin)
     return dataset, dataset.write(destination, to, strict=strict, **(options or {}))
 
 
@@ -89,7 +102,10 @@ def write_scenes(
     """Write ``n`` made-up scenes with their truth into a new folder; gives what the format could not hold."""
     from ..data.scenes import scene_classes, scenes
 
-    made = scenes(kind, n, seed, task=task, **(parameters or {}))
+    given = dict(parameters or {})
+    for name in {"seed", "task", "splits", "n", "kind"} & given.keys():
+        raise InputError(f"{name} is no parameter of {kind} scenes but an option of its own: --{name}")
+    made = scenes(kind, n, seed, task=task, **given)
     return Dataset(made, scene_classes(kind, task)).write(out, format)
 
 
@@ -100,11 +116,18 @@ def split_dataset(
     seed: int,
     by: str | None,
     out: Path,
-) -> Table:
-    """Decide which sample belongs where, write it to ``out``, and give how evenly the classes lie in the splits.
+) -> tuple[Table, dict[str, tuple[float, float]]]:
+    """Decide which sample belongs where and write it to ``out``.
 
-    Raises ``InputError`` for shares that do not sum to 1 and where groups are too few.
+    Gives how evenly the classes lie in the splits, and the splits that groups make larger or smaller than asked: the
+    share each has, and was to have. Raises ``InputError`` for shares that do not sum to 1, where groups are too few,
+    and for shares of folds, which are equal.
     """
+    if shares is not None and folds is not None:
+        raise InputError("folds are of equal size; give either --folds or --shares")
+    if out.exists():
+        raise WriteError(f"{out} is there already; nothing is overwritten, give a new file")
+    check_outside(out, dataset.path)
     from ..data.presence import class_presence
     from ..data.splits import apply_splits, balance, make_folds, make_splits, write_splits
 
@@ -114,19 +137,31 @@ def split_dataset(
     else:
         splits = make_splits(dataset, shares or SHARES, seed, by=by, presence=presence)
     write_splits(out, splits)
-    return balance(apply_splits(dataset, splits), presence)
+    return balance(apply_splits(dataset, splits), presence), splits.misses
 
 
 def augment_sheet(
     dataset: Dataset, steps: list[str], out: Path, rows: int = 4, columns: int = 5, seed: int = 0
-) -> None:
-    """Draw what a preset, or a chain of steps written ``name:parameter=value``, makes of the first samples."""
-    from ..data.augment import PRESETS, contact_sheet, preset
+) -> list[str]:
+    """Draw what a chain of steps written ``name:parameter=value``, or presets, makes of the first samples.
+
+    Without ``steps`` the preset is the one for the first image: ``medical`` for a volume, ``photo`` for colours, else
+    ``microscopy``. Gives the steps or presets used.
+    """
+    from ..data.augment import PRESETS, contact_sheet
     from ..data.augment.augmentation import Chain
     from ..io.encode import write_image
 
-    chosen = preset(steps[0]) if len(steps) == 1 and steps[0] in PRESETS else Chain.make({"steps": steps})
-    write_image(out, contact_sheet(dataset, chosen, rows=rows, columns=columns, seed=seed))
+    if out.suffix.lower() not in SHEET_SUFFIXES:
+        raise InputError(f"{out}: a contact sheet is written as {', '.join(SHEET_SUFFIXES)}")
+    if not steps:
+        image = dataset[0].image
+        steps = ["medical" if image.ndim == 3 else "photo" if image.num_channels in (3, 4) else "microscopy"]
+    chain: list[Any] = [part for step in steps for part in PRESETS.get(step, (step,))]
+    write_image(
+        out, contact_sheet(dataset, Chain.make({"steps": chain}), rows=rows, columns=columns, seed=seed)
+    )
+    return steps
 
 
 def list_public() -> list[dict[str, Any]]:
@@ -193,13 +228,29 @@ def review(dataset: Dataset, credits: Path | None, verify: bool) -> tuple[Licenc
 
 def check_dataset(
     dataset: Dataset, out: Path, fixed: Path | None, jobs: int, progress: Callable[[int, int], None]
-) -> tuple[CheckReport, list[str]]:
+) -> CheckReport:
     """What is wrong with a dataset, written into ``out`` as ``report.html`` and ``report.json``.
 
-    With ``fixed`` a copy with the safe repairs is written there, and what was done is given too.
+    Raises ``WriteError``, before anything is looked at, where ``out`` is no place for a report or ``fixed`` none for
+    a repaired copy.
     """
-    from ..data.check import check, fix, write_report
+    if out.exists() and not out.is_dir():
+        raise WriteError(f"{out} is a file; the report needs a folder")
+    check_outside(out, dataset.path)
+    if fixed is not None:
+        check_place(fixed, dataset.path)
+        if out.resolve().is_relative_to(fixed.resolve()):
+            raise WriteError(f"{fixed} is to hold the report; give the repaired copy a folder of its own")
+    from ..data.check import check, write_report
 
     report = check(dataset, jobs=jobs, progress=progress)
     write_report(report, out, dataset.__getitem__)
-    return report, [] if fixed is None else [str(each) for each in fix(dataset, report, fixed).repairs]
+    return report
+
+
+def fix_dataset(dataset: Dataset, report: CheckReport, folder: Path) -> tuple[list[str], int]:
+    """Write a copy with the safe repairs; gives what was done, and how many samples it has. Raises as ``fix`` does."""
+    from ..data.check import fix
+
+    done = fix(dataset, report, folder)
+    return [str(each) for each in done.repairs], len(done.dataset)

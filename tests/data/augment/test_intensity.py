@@ -147,10 +147,15 @@ def test_hues_turn_and_greys_and_luma_stay(noise):
 
 def test_hue_needs_colours():
     with pytest.raises(InputError, match="red, green and blue"):
-        changed("hue-saturation", np.zeros((4, 4, 1), np.uint8))
+        changed("hue-saturation", np.zeros((4, 4, 5), np.uint8))
     with pytest.raises(InputError, match="dapi"):
         image = Image(np.zeros((4, 4, 3), np.uint8), ("dapi", "actin", "tubulin"))
         make_augmentation("hue-saturation").apply(image, None, sample_rng(0, 0))
+
+
+def test_grey_has_no_hue():
+    grey = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)
+    assert (changed("hue-saturation:hue_degrees=[60,60];saturation=[2,2]", grey) == grey).all()
 
 
 def test_channels_are_shuffled_and_dropped(noise):

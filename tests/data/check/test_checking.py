@@ -1,17 +1,21 @@
 """The check as a whole: files that lie, several processes, several annotators, and the page it writes."""
 
+import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from scenery import CELLS, cell_draft
 
 from smalti.classes import ClassSet
-from smalti.data.check import KINDS, check, write_report
+from smalti.data.check import KINDS, CheckReport, Finding, check, write_report
 from smalti.data.check.files import code_of
+from smalti.data.check.thumbnails import thumbnails
 from smalti.data.dataset import Dataset
 from smalti.errors import InputError, ReadError
 from smalti.image import Image
@@ -148,8 +152,6 @@ def test_a_number_of_no_class_in_a_mask(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
     (tmp_path / "classes.txt").write_text("background\nleaf\n")
-    import cv2
-
     for index in range(4):
         cv2.imwrite(
             str(tmp_path / "images" / f"{index}.png"), rng.integers(0, 255, (24, 24, 3), dtype=np.uint8)
@@ -160,6 +162,22 @@ def test_a_number_of_no_class_in_a_mask(tmp_path):
     report = check(Dataset.open(tmp_path, "label-maps", faulty="skip"))
     (finding,) = report.of("unknown-class")
     assert finding.samples == ("2",)
+
+
+def test_a_file_of_annotations_that_is_cut_short_is_one_finding(tmp_path):
+    samples = [replace(sample, split=f"part{i}") for i, sample in enumerate(cells(3).samples)]
+    Dataset(samples, CELLS).write(tmp_path / "set", "coco")
+    files = sorted((tmp_path / "set" / "annotations").glob("*.json"))
+    files[1].write_bytes(files[1].read_bytes()[:300])
+    with pytest.raises(ReadError, match="no JSON"):
+        Dataset.open(tmp_path / "set")
+    report = check(Dataset.open(tmp_path / "set", faulty="skip"))
+    (finding,) = report.of("unreadable")
+    assert files[1].name in finding.message and report.samples == 2
+    for file in files:
+        file.write_bytes(file.read_bytes()[:300])
+    with pytest.raises(ReadError, match="no JSON"):
+        Dataset.open(tmp_path / "set", faulty="skip")
 
 
 # The page
@@ -235,6 +253,37 @@ def test_the_page_shows_places_and_lists_the_rest(tmp_path):
     assert "3 more" in text
     assert 'class="meant" d="M' in text
     assert '<meta name="viewport"' in text and "prefers-color-scheme:dark" in text
+
+
+def card_of(finding, tmp_path):
+    """The page's text for one finding of a set of cells."""
+    dataset = cells(2)
+    report = CheckReport("x", "", 2, (finding,))
+    page, _ = write_report(report, tmp_path, dataset.__getitem__)
+    return page.read_text(encoding="utf-8")
+
+
+def test_what_is_estimated_says_how_surely(tmp_path):
+    for sure, shown in ((0.93, "93 % sure"), (0.9869, "99 % sure"), (0.9999, "99 % sure"), (1.0, "")):
+        finding = Finding.of("shifted", "moved.", samples=("s0",), certainty=sure)
+        text = card_of(finding, tmp_path)
+        assert (shown or "% sure") in text if shown else "% sure" not in text
+
+
+def test_what_a_fix_leaves_out_is_not_called_repaired(tmp_path):
+    text = card_of(Finding.of("unreadable", "cut.", samples=("s0",), fixable=True), tmp_path)
+    assert "left out by --fix" in text and "repaired by" not in text
+
+
+def test_dark_pictures_are_stretched_and_others_left_as_they_are():
+    rng = np.random.default_rng(0)
+    for top, stretched in ((40, True), (250, False)):
+        sample = Sample.of("a", Image(rng.integers(0, top, (60, 60, 3), dtype=np.uint8)))
+        (made,) = thumbnails(Finding.of("no-annotation", "none.", samples=("a",)), {"a": sample}.__getitem__)
+        png = np.frombuffer(base64.b64decode(made.uri.partition(",")[2]), np.uint8)
+        shown = cv2.imdecode(png, cv2.IMREAD_COLOR)[..., ::-1]
+        assert np.array_equal(shown, sample.image.pixels) != stretched
+        assert shown.max() >= 245
 
 
 def test_pictures_of_samples_that_are_gone_are_left_out(tmp_path):

@@ -23,7 +23,7 @@ def grey(seed):
 
 def told(*drafts, **options):
     dataset = Dataset([each.sample() for each in drafts], CELLS)
-    codes = ("duplicate", "near-duplicate", "leakage", "group-split")
+    codes = ("duplicate", "near-duplicate", "sequence", "leakage", "group-split")
     return [finding for finding in check(dataset, **options).findings if finding.code in codes]
 
 
@@ -76,6 +76,50 @@ def test_frames_of_one_group_are_a_note_and_a_chain_is_one_finding():
     (finding,) = told(*frames, draft(5, group="clip"))
     assert (finding.code, finding.severity) == ("near-duplicate", "info")
     assert set(finding.samples) == {"f0", "f1", "f2", "f3"}
+
+
+def mixed(share, side=128):
+    """A picture of which ``share`` is one scene and the rest another, (side, side, 3)."""
+    one, other = (cell_draft(np.random.default_rng(seed), "s", side).pixels.astype(float) for seed in (1, 5))
+    return (share * one + (1 - share) * other).round().astype(np.uint8)
+
+
+def frames(numbers, of=12, **fields):
+    """Frames of a slow change: each is much like the one before, the last like nothing in the first."""
+    return [draft(1, name=f"f{i}", pixels=mixed(i / (of - 1)), **fields) for i in numbers]
+
+
+def test_frames_that_are_like_their_neighbours_are_a_sequence():
+    (finding,) = told(*frames(range(12)))
+    assert (finding.code, finding.severity) == ("sequence", "warning")
+    assert "12 images, f0 to f11" in finding.message and "same image" not in finding.message
+    assert "Keep one" not in finding.advice and "one group" in finding.advice
+    assert 0.6 <= finding.measured["least_correlation"] <= finding.measured["correlation"] <= 1
+    (finding,) = told(*frames(range(12), group="clip"))
+    assert finding.severity == "info"
+
+
+def test_a_sequence_in_two_splits_is_leakage():
+    (finding,) = told(*frames(range(6), split="train"), *frames(range(6, 12), split="test"))
+    assert (finding.code, finding.severity) == ("leakage", "error")
+    assert "12 images, f0 to f11" in finding.message and "train and test" in finding.message
+
+
+def test_pictures_that_are_somewhat_alike_are_not_called_the_same():
+    (finding,) = told(draft(1), draft(2, pixels=mixed(0.6)))
+    assert finding.code == "near-duplicate" and 0.6 < finding.measured["correlation"] < 0.85
+    assert "are nearly the same" not in finding.message and finding.certainty < 0.9
+    assert f"{finding.measured['correlation']:.2f}" in finding.message
+
+
+def test_small_pictures_are_alike_by_chance():
+    small = cell_draft(np.random.default_rng(1), "small", 48)
+    half = replace(small, name="half", pixels=mixed(0.55, 48))
+    pair = (details(each.pixels.mean(axis=2, dtype=np.float32)) for each in (small, half))
+    assert 0.65 < likeness(*pair) < 0.85
+    assert told(small, half) == []
+    (finding,) = told(small, replace(small, name="again", pixels=(small.pixels * 0.8).astype(np.uint8)))
+    assert "are nearly the same" in finding.message
 
 
 def test_mirrored_copies_are_found_when_asked_for():

@@ -5,9 +5,11 @@ import pytest
 
 from smalti.classes import ClassSet
 from smalti.data.check import CheckReport, Finding, check, fix
+from smalti.data.check.fix import fixed_how
 from smalti.data.dataset import Dataset
-from smalti.errors import WriteError
+from smalti.errors import InputError, WriteError
 from smalti.image import Image
+from smalti.io.formats.format import Problem
 from smalti.sample import Sample
 from smalti.segmentation import Segmentation
 
@@ -71,3 +73,30 @@ def test_what_was_found_and_fixed_is_not_found_again(tmp_path):
     fix(opened, report, tmp_path / "copy")
     again = check(Dataset.open(tmp_path / "copy"))
     assert not {"unreadable", "duplicate"} & {finding.code for finding in again.findings}
+
+
+def test_records_that_were_left_out_at_opening_are_told_as_repairs(tmp_path):
+    problem = Problem("a.json", "annotation 3", "it has no area", "a")
+    source = Dataset(dataset().samples, CLASSES, problems=[problem])
+    report = check(source)
+    done = fix(source, report, tmp_path / "copy")
+    assert "a: annotation 3 left out (faulty-record)" in [str(each) for each in done.repairs]
+    assert [fixed_how(each) for each in report.of("faulty-record")] == ["left out"]
+
+
+def test_samples_left_out_are_not_called_repaired():
+    def of(code, **fields):
+        return fixed_how(Finding.of(code, "told.", samples=("a",), **fields))
+
+    assert of("unreadable", fixable=True) == "left out"
+    assert of("duplicate", fixable=True) == "copies left out"
+    assert of("duplicate") == of("shifted") == ""
+    assert of("island", fixable=True) == "repaired"
+
+
+def test_nothing_is_written_where_no_sample_would_be_left(tmp_path):
+    source = dataset()
+    findings = tuple(Finding.of("unreadable", "cut.", samples=(name,), fixable=True) for name in source.names)
+    with pytest.raises(InputError, match="all 3 samples"):
+        fix(source, CheckReport("x", "smalti", 3, findings), tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()

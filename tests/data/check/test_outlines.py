@@ -93,8 +93,16 @@ def test_how_far_aside(moved):
     whole = told(image, disc(30 + y, 30 + x, 14), disc(55 + y, 75 + x, 18)).fits[0]
     assert np.abs(np.array(whole.shift_yx) + moved).max() <= 1
     if any(moved):
-        assert whole.shift_gain > 1.3
+        assert whole.shift_gain > 1.3 and whole.everywhere > 1.1
         assert whole.shift_fit > 1.3 * whole.back_fit
+
+
+def test_what_fits_better_aside_on_one_side_alone_does_not_everywhere():
+    """The edges of one disc lie aside of its outline, those of the other do not."""
+    image = picture(disc(30, 30, 18), disc(60, 85, 10))
+    whole = told(image, disc(38, 30, 18), disc(60, 85, 10)).fits[0]
+    assert whole.shift_yx[0] <= -6 and whole.shift_gain > 1.3
+    assert whole.everywhere < 0.6
 
 
 def test_a_flat_image_says_nothing():

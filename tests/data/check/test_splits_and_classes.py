@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from smalti.classes import ClassSet
-from smalti.data.check import check
+from smalti.data.check import check, write_report
 from smalti.data.check.drift import compare
 from smalti.data.check.usual import KEPT, Usual, certainty
 from smalti.data.dataset import Dataset
@@ -73,6 +73,28 @@ def test_unused_and_rare_classes_are_notes():
     assert {told[code].severity for code in ("unused-class", "class-imbalance")} == {"info"}
     rows = {row["name"]: row for row in report.classes}
     assert (rows["leaf"]["images"], rows["leaf"]["pixels"], rows["leaf"]["area_px"][2]) == (60, 6000, 100)
+
+
+def test_the_share_of_a_class_is_that_of_all_pixels_but_void():
+    labels = np.zeros((20, 20), int)
+    labels[:10, :6] = 1
+    void = np.zeros((20, 20), bool)
+    void[10:] = True
+    truth = Segmentation.from_labels(labels, classes=CLASSES, void=void)
+    image = Image(np.zeros((20, 20, 3), np.uint8))
+    report = check(Dataset([Sample.of("a", image, truth)], CLASSES))
+    assert report.classes[0]["pixel_share"] == pytest.approx(60 / 200)
+    assert report.unit == "pixels"
+
+
+def test_volumes_are_counted_in_voxels(tmp_path):
+    labels = np.zeros((4, 20, 20), int)
+    labels[1:3, 5:15, 5:15] = 1
+    truth = Segmentation.from_labels(labels, classes=CLASSES)
+    image = Image(np.random.default_rng(0).integers(0, 255, (4, 20, 20, 1), dtype=np.uint8))
+    dataset = Dataset([Sample.of("v", image, truth)], CLASSES)
+    page, _ = write_report(check(dataset), tmp_path, dataset.__getitem__)
+    assert "of all voxels" in page.read_text() and "volume in voxels" in page.read_text()
 
 
 def test_what_is_usual_is_learnt_in_bounded_memory():

@@ -530,7 +530,7 @@ def test_what_shows_only_in_pixels_names_the_annotation(tmp_path: Path) -> None:
     }  # the image has no size in the JSON, so this cannot be seen before
     put(tmp_path, content(annotation(id=17, segmentation=rle), images=images))
     (sample,) = Dataset.open(tmp_path, "coco")
-    with pytest.raises(ReadError, match=r"instances_train2017\.json, annotation 17"):
+    with pytest.raises(ReadError, match=r"instances_train2017\.json, image 5, annotation 17"):
         sample.truth  # noqa: B018
 
 
@@ -568,3 +568,35 @@ def test_coco_2017_comes_back(data_dir: Path, tmp_path: Path) -> None:
     assert not report, list(report.lines())
     ids = [set(each.truth.attributes.get("source_id", ())) for each in found[:20]]
     assert [set(each.truth.attributes.get("source_id", ())) for each in Dataset.open(tmp_path / "out")] == ids
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        [1e30, -1e30, 1, 1, 2, 2],
+        [2.0**31, -(2.0**31) * 1.01, 1, 1, 2, 2],
+        [float("nan"), 1, 1, 1, 2, 2],
+        [float("inf"), 1, 1, 1, 2, 2],
+        [10**400, -(10**400), 1, 1, 2, 2],
+    ],
+)
+def test_coordinates_that_cancel_are_problems_when_opened(tmp_path: Path, outline: list[float]) -> None:
+    put(tmp_path, content(annotation(id=17, segmentation=[outline])))
+    (problem,) = problems(tmp_path)
+    assert "annotation 17" in problem and "not finite or beyond" in problem
+
+
+@pytest.mark.parametrize("void", [{"size": [3, 3], "counts": [9]}, {"size": [6, 8]}, 5, {"counts": [48]}])
+def test_a_void_of_another_size_names_the_image(tmp_path: Path, void: Any) -> None:
+    images = [{"id": 5, "file_name": "a.png", "height": 6, "width": 8, "smalti": {"void": void}}]
+    put(tmp_path, content(annotation(), images=images))
+    (problem,) = problems(tmp_path)
+    assert "image 5: its smalti.void" in problem
+
+
+def test_a_void_that_is_damaged_names_the_image(tmp_path: Path) -> None:
+    void = {"size": [6, 8], "counts": [7]}
+    images = [{"id": 5, "file_name": "a.png", "height": 6, "width": 8, "smalti": {"void": void}}]
+    (sample,) = Dataset.open(put(tmp_path, content(annotation(), images=images)), "coco")
+    with pytest.raises(ReadError, match=r"instances_train2017\.json, image 5, void: "):
+        sample.truth  # noqa: B018

@@ -249,3 +249,20 @@ def test_coco_2017_ids_come_back_byte_for_byte(data_dir: Path, tmp_path: Path) -
     for one, other in zip(found, back, strict=True):
         assert np.array_equal(read_ids(one.truth_paths[0]), read_ids(other.truth_paths[0]))
         assert one.truth == other.truth
+
+
+def test_a_void_of_another_size_names_the_map(tmp_path: Path) -> None:
+    put(tmp_path, SEGMENTS, smalti={"void": {"size": [2, 2], "counts": [4]}})
+    (sample,) = Dataset.open(tmp_path)
+    with pytest.raises(ReadError, match=r"a\.png: the smalti.void of its annotation is \[2, 2\]"):
+        sample.truth  # noqa: B018
+
+
+@pytest.mark.parametrize("format", ["coco", "coco-panoptic"])
+@pytest.mark.parametrize("split", ["..", "../../../evil", "/evil"])
+def test_splits_that_lead_outside_are_refused(tmp_path: Path, split: str, format: str) -> None:
+    truth = Segmentation.from_labels(np.ones((3, 4), int), class_ids=[1], classes=CLASSES)
+    sample = Sample.of("a", Image(np.zeros((3, 4, 1), np.uint8)), truth, split=split)
+    with pytest.raises((InputError, ReadError), match="leads outside"):
+        Dataset([sample], CLASSES).write(tmp_path / "out", format)
+    assert not list(tmp_path.iterdir())

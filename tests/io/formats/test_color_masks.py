@@ -98,6 +98,38 @@ def test_nearest_reads_masks_that_were_kept_as_jpeg(tmp_path):
         Dataset.open(folder, "color-masks", classes={"weed": "#ff0000"}, nearest=1)["a"].truth  # noqa: B018
 
 
+def test_the_nearest_is_offered_for_noise_alone(tmp_path):
+    folder = folder_of(tmp_path, [[RED, (250, 9, 0), GREEN]])
+    with pytest.raises(ReadError, match="correct the list, give classes=$"):
+        Dataset.open(folder, "color-masks", classes={"weed": "#ff0000"})["a"].truth  # noqa: B018
+    with pytest.raises(ReadError, match="give classes=, or allow the nearest with nearest=11$"):
+        Dataset.open(folder, "color-masks", classes={"weed": "#ff0000", "crop": "#00ff00"})["a"].truth  # noqa: B018
+
+
+def test_a_list_of_other_masks_is_told(tmp_path):
+    folder = folder_of(tmp_path, [[RED, GREEN, GREY, BLACK]])
+    (folder / "classes.json").write_text('{"water": "#50e3c2", "land": "#f5a623", "void": "#9b9b9b"}')
+    with pytest.raises(
+        ReadError,
+        match=r"none of the 2 colours of this mask is in .*classes\.json, which belongs to other masks",
+    ) as raised:
+        Dataset.open(folder, "color-masks")["a"].truth  # noqa: B018
+    assert "nearest" not in str(raised.value) and "move classes.json away" in str(raised.value)
+
+
+def test_what_is_taken_for_granted_of_colours_is_noted(tmp_path):
+    folder = folder_of(tmp_path, [[RED, GREEN, BLACK]])
+    (note,) = Dataset.open(folder).notes
+    assert note.startswith("no list of classes: the 2 colours") and "black is taken for no segment" in note
+    assert not Dataset.open(folder, classes={"weed": "#ff0000"}).notes
+
+
+def test_masks_of_16_bits_that_hold_255_are_bright_there(tmp_path):
+    folder = folder_of(tmp_path, [[0, 0, 0]])
+    PillowImage.fromarray(np.array([[0, 255, 255]], np.uint16)).save(folder / "masks" / "a.png")
+    assert areas(Dataset.open(folder, "binary-masks")["a"].truth) == {"object": 2}
+
+
 def test_nearest_leaves_known_colours_as_they_are(tmp_path):
     folder = folder_of(tmp_path, [[(10, 0, 0), (20, 0, 0), (16, 0, 0)]])
     colors = {"a": "#0a0000", "b": "#140000"}
@@ -206,7 +238,7 @@ def test_the_noise_of_a_jpeg_is_no_object(tmp_path):
 
 
 def test_bits_can_be_inverted(tmp_path):
-    folder = folder_of(tmp_path, np.array([[True, False, False]]), mode="1")
+    folder = folder_of(tmp_path / "in", np.array([[True, False, False]]), mode="1")
     dataset = Dataset.open(folder, "binary-masks", inverted=True, classes=["vegetation"])
     assert areas(dataset["a"].truth) == {"vegetation": 2}
     report = dataset.write(tmp_path / "out", "binary-masks", inverted=True)
@@ -275,7 +307,7 @@ def test_dubai(data_dir):
 @pytest.mark.realdata
 def test_a_list_with_other_colours_than_the_masks_is_told(data_dir):
     dataset = Dataset.open(data_dir / "dubai_aerial")
-    with pytest.raises(ReadError, match=r"the colour #[0-9a-f]{6} on \d+ pixels is not in .*classes\.json"):
+    with pytest.raises(ReadError, match=r"none of the 5 colours of this mask is in .*classes\.json"):
         dataset[0].truth  # noqa: B018
 
 

@@ -68,6 +68,13 @@ def test_bad_yaml(written, content):
     assert "\n" not in str(raised.value)
 
 
+def test_yaml_that_stands_for_gigabytes_is_refused(written):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
+    with pytest.raises(ReadError, match="aliases"):
+        read_yaml(written("a.yaml", "\n".join(lines).encode()))
+
+
 def test_a_missing_document_is_named(tmp_path):
     with pytest.raises(ReadError, match="no file"):
         read_json(tmp_path / "a.json")

@@ -175,7 +175,8 @@ def test_images_are_found_by_name(tmp_path):
     assert len(Dataset.open(alone, images="other.tif")) == 1
 
 
-def test_pixels_without_data_are_void(tmp_path):
+def test_pixels_without_data_are_void(tmp_path_factory):
+    tmp_path, out = tmp_path_factory.mktemp("in"), tmp_path_factory.mktemp("out")
     tifffile = pytest.importorskip("tifffile")
     values = np.full((8, 10), 5, np.int16)
     values[:2] = -9999
@@ -183,9 +184,9 @@ def test_pixels_without_data_are_void(tmp_path):
     put_features(tmp_path / "a.geojson", feature([[1, 1], [4, 1], [4, 3], [1, 3]]), crs="")
     assert Dataset.open(tmp_path)[0].truth.void[:2].all() and Dataset.open(tmp_path)[0].truth.void_px == 20
     assert Dataset.open(tmp_path, "geojson", nodata=False)[0].truth.void_px == 0
-    report = Dataset.open(tmp_path, "geojson", nodata=False).write(tmp_path / "out", "geojson")
+    report = Dataset.open(tmp_path, "geojson", nodata=False).write(out / "one", "geojson")
     assert not report  # what smalti wrote says itself where void is
-    assert not Dataset.open(tmp_path).write(tmp_path / "out2", "geojson")
+    assert not Dataset.open(tmp_path).write(out / "two", "geojson")
 
 
 RING = [[1, 1], [4, 1], [4, 3], [1, 1]]
@@ -390,3 +391,31 @@ def test_the_outline_of_a_patch_covers_all_of_its_pixels(data_dir):
     truth = segments_of(collection, labels.shape, place, ClassSet.from_names(["object"]), name="bbox.geojson")
     assert truth.mask(1).all() and labels.shape == (101, 100)
     assert 9.9 < steps[0] < 10.1 and 9.9 < steps[1] < 10.1  # Sentinel-2's 10 m
+
+
+def test_metadata_that_is_no_number_is_written_as_null(tmp_path):
+    truth = Segmentation.from_labels(np.ones((3, 4), int), classes=CLASSES)
+    image = Image(np.zeros((3, 4, 1), np.uint8))
+    sample = Sample.of("a", image, truth, metadata={"dose": float("nan"), "stain": "HE"})
+    Dataset([sample], CLASSES).write(tmp_path / "out", "geojson")
+    told = json.loads(
+        (tmp_path / "out/a.geojson").read_text(), parse_constant=lambda _: pytest.fail("no JSON")
+    )
+    assert told["smalti"]["metadata"] == {"dose": None, "stain": "HE"}
+    assert Dataset.open(tmp_path / "out")[0].metadata == {"stain": "HE"}
+
+
+def test_coordinates_too_large_are_problems(tmp_path):
+    put_image(tmp_path / "a.tif")
+    put_features(tmp_path / "a.geojson", feature([[0, 0], [1e300, 0], [1e300, 1e300]]))
+    (problem,) = Dataset.open(tmp_path, "geojson", faulty="skip").problems
+    assert (problem.file, problem.record) == ("a.geojson", "feature 0") and "up to 2**31" in problem.message
+
+
+@pytest.mark.parametrize("size", [("8", 10), (0, 10), (8.5, 10)])
+def test_a_size_that_cannot_be_is_named(tmp_path, size):
+    image = {"height": size[0], "width": size[1], "coordinates": "pixel corners"}
+    put_features(tmp_path / "a.geojson", feature([[0, 0], [1, 0], [1, 1]]), crs="", image=image)
+    put_image(tmp_path / "a.tif")
+    with pytest.raises(ReadError, match=r"a\.geojson.*'image': height and width are whole numbers"):
+        Dataset.open(tmp_path, "geojson")

@@ -599,3 +599,14 @@ def test_any_masks_come_back(masks):
         ImageJRoi().write(Tree(folder).root, [Sample("a", None, lambda: (truth,))], CLASSES)
         found = only(folder).truth
     assert (np.array([*found.masks()]) == masks).all()
+
+
+def test_a_volume_of_one_slice_comes_back(tmp_path):
+    labels = np.zeros((1, 5, 6), np.int32)
+    labels[0, 1:3, 1:4] = 1
+    truth = Segmentation.from_labels(labels, class_ids=CLASSES.ids[:1], classes=CLASSES)
+    sample = Sample.of("a", Image(np.arange(30, dtype=np.uint8).reshape(1, 5, 6, 1)), truth)
+    report = Dataset([sample], CLASSES).write(tmp_path / "out", "imagej-roi")
+    assert not report, list(report.lines())
+    (found,) = Dataset.open(tmp_path / "out")
+    assert found.image.shape == found.truth.shape == (1, 5, 6)

@@ -246,7 +246,7 @@ def test_a_list_of_samples_of_another_program_is_left_alone(tmp_path):
 def test_masks_of_two_kinds_must_be_chosen(tmp_path):
     folder = folder_of(tmp_path, {"a": mask_of([0, 1, 2])})
     save(folder / "trimaps" / "a.png", mask_of([1, 2, 3]))
-    with pytest.raises(InputError, match="masks='masks' or 'trimaps'"):
+    with pytest.raises(InputError, match="masks=masks or masks=trimaps"):
         Dataset.open(folder)
     assert areas(Dataset.open(folder, "label-maps", masks="trimaps")["a"].truth)["class 3"] == 1
 
@@ -480,3 +480,59 @@ def test_trimaps_of_alphamatting(data_dir):
             trimap = np.asarray(picture)
         assert np.array_equal(sample.truth.mask(1), trimap == 255)
         assert np.array_equal(sample.truth.void, trimap == 128)
+
+
+def test_a_list_decides_for_classes_in_masks_of_16_bits_too(tmp_path):
+    folder = folder_of(tmp_path, {"a": mask_of([0, 1, 2, 255], dtype=np.uint16)})
+    assert Dataset.open(folder).format == "instance-maps"
+    (folder / "classes.json").write_text('{"road": 1, "car": 2}')
+    assert Dataset.open(folder).format == "label-maps"
+    save(folder / "masks" / "a.png", mask_of([0, 1, 2, 57], dtype=np.uint16))
+    assert Dataset.open(folder).format == "instance-maps"
+
+
+def test_void_that_counting_gives_to_a_class_is_refused(tmp_path):
+    folder = folder_of(tmp_path, {"a": mask_of([0, 1, 2])})
+    with pytest.raises(
+        InputError, match=r"void=2 would be 'car'; number the names, as in \{\"sky\": 0, \"car\": 1"
+    ):
+        Dataset.open(folder, "label-maps", classes=["sky", "car", "void"], void=2)
+    with pytest.raises(InputError, match="background=1 would be 'road'"):
+        Dataset.open(folder, "label-maps", classes=["sky", "road", "car"], background=1)
+    assert Dataset.open(folder, "label-maps", classes=["road", "car", "void"], void=3).classes.names == (
+        "road",
+        "car",
+    )
+    counted = Dataset.open(folder, "label-maps", classes=["sky", "road", "void"], background=[], void=2)
+    assert areas(counted["a"].truth) == {"sky": 1, "road": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "notes"),
+    [
+        (
+            {},
+            [
+                "no list of classes: the 2 numbers from 1 to 2 are called 'class 1' ...; "
+                "0 is taken for no segment, 255 for void"
+            ],
+        ),
+        (
+            {"void": 255},
+            [
+                "no list of classes: the 2 numbers from 1 to 2 are called 'class 1' ...; 0 is taken for no segment"
+            ],
+        ),
+        (
+            {"classes": ["road", "car"]},
+            [
+                "names without numbers are counted: 1 road, 2 car, 0 background, ...; "
+                "0 is taken for no segment, 255 for void"
+            ],
+        ),
+        ({"classes": {"road": 1, "car": 2}}, []),
+    ],
+)
+def test_what_is_taken_for_granted_of_numbers_is_noted(tmp_path, options, notes):
+    folder = folder_of(tmp_path, {"a": mask_of([0, 1, 2])})
+    assert list(Dataset.open(folder, "label-maps", **options).notes) == notes

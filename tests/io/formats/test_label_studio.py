@@ -295,12 +295,10 @@ HEAD = f"{10 * 20 * 4:032b}" + "00111" + "0010" + "0011" + "0111" + "1111"
 @pytest.mark.parametrize(
     ("rle", "told"),
     [
-        ([], "7 bytes"),
         (bytes_of(HEAD), "no more"),
         (bytes_of(HEAD + "110" + f"{399:08b}"[-8:] + "00000000"), "no more"),
         (bytes_of(HEAD + "111" + f"{800:016b}" + "00000000"), "no more"),
         (bytes_of(HEAD + "011" + f"{799:016b}" + "11111111"), "no more"),
-        (bytes_of(f"{2**32 - 1:032b}" + HEAD[32:] + "111" + "1" * 24), "it says 4294967295"),
     ],
 )
 def test_a_brush_that_lies_is_told_when_it_is_read(tmp_path, rle, told):
@@ -308,6 +306,19 @@ def test_a_brush_that_lies_is_told_when_it_is_read(tmp_path, rle, told):
     with pytest.raises(ReadError, match=r"task 1, region r1 \(cell\)") as error:
         _ = sample.truths
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("rle", "told"),
+    [
+        ([], "7 bytes"),
+        (bytes_of(f"{2**32 - 1:032b}" + HEAD[32:] + "111" + "1" * 24), "it says 4294967295"),
+    ],
+)
+def test_a_brush_of_another_size_is_a_problem(tmp_path, rle, told):
+    drawn = region("brush", {"format": "rle", "rle": rle}, id="r2")
+    (problem,) = Dataset.open(write_tasks(tmp_path, task(rectangle(), drawn)), faulty="skip").problems
+    assert told in problem.message and "task 1" in problem.record and problem.file == "tasks.json"
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,12 @@ def test_an_image_that_was_moved_beside_its_json_is_found(tmp_path):
     assert only(dataset(tmp_path, [shape()], imagePath="C:\\Users\\me\\a.png")).name == "a"
 
 
+@pytest.mark.parametrize("name", ["../../a.png", "/etc/a.png", "..\\a.png", "sub/../../a.png"])
+def test_an_image_outside_is_refused_even_if_one_of_its_name_is_beside(tmp_path, name):
+    with pytest.raises(ReadError, match=r"a\.json, imagePath: the image .* is outside of the dataset"):
+        Dataset.open(dataset(tmp_path, [shape()], imagePath=name), "labelme")
+
+
 def test_embedded_images_are_read_where_there_is_no_file(tmp_path):
     pixels = np.arange(80, dtype=np.uint8).reshape(8, 10)
     sample = only(dataset(tmp_path, [shape()], image=False, imageData=base64_png(pixels)))

@@ -113,8 +113,19 @@ def test_options_say_which_format_is_meant(tmp_path):
     Dataset(samples, truth.classes).write(tmp_path / "one", "label-maps")
     Dataset(samples, truth.classes).write(tmp_path / "two", "color-masks")
     (tmp_path / "two" / "masks").rename(tmp_path / "one" / "annotations")
-    with pytest.raises(InputError, match="could be more than one format"):
+    with pytest.raises(InputError, match="could be more than one format") as raised:
         Dataset.open(tmp_path / "one")
+    typed = "choose with masks=masks or masks=annotations (--set masks=masks on the command line)"
+    assert str(raised.value).endswith(typed)
+    with pytest.raises(InputError, match="several kinds; choose with masks=.* or masks=.* \\(--set masks="):
+        Dataset.open(tmp_path / "one", "label-maps")
+    for option in ("masks", "images"):
+        with pytest.raises(
+            InputError, match=f"{option}=nosuch names no picture; .*: annotations, images, masks"
+        ):
+            Dataset.open(tmp_path / "one", **{option: "nosuch"})
+        with pytest.raises(InputError, match="names no picture"):
+            Dataset.open(tmp_path / "one", "label-maps", **{option: "**/*_x.png"})
     assert Dataset.open(tmp_path / "one", masks="annotations").format == "color-masks"
     assert Dataset.open(tmp_path / "one", masks="masks").format == "label-maps"
     assert Dataset.open(tmp_path / "one", masks="masks", background=0).format == "label-maps"
@@ -122,16 +133,29 @@ def test_options_say_which_format_is_meant(tmp_path):
         Dataset.open(tmp_path / "one", colour=3)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_truths_with_other_classes_than_their_dataset_are_refused(tmp_path, format):
-    truth = truth_for(format, classes=ClassSet.from_names(["x", "y"]), class_ids=[1, 2])
-    dataset = Dataset([sample_of("a", truth, ("image", "truth"))], ClassSet.from_names(["z"]))
-    with pytest.raises(InputError, match="other classes"):
-        dataset.write(tmp_path / "out", format)
-
-
 def test_the_image_is_copied_byte_for_byte(tmp_path):
     PillowImage.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)).save(tmp_path / "a.jpg")
     sample = Sample("a", lambda: None, None, tmp_path / "a.jpg")
     Dataset([sample], ClassSet([])).write(tmp_path / "out", "label-maps")
     assert (tmp_path / "out" / "images" / "a.jpg").read_bytes() == (tmp_path / "a.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("shape", [(2, 3), (1, 2, 3)])
+@pytest.mark.parametrize("name", ["a", "instance_1", "gtFine/instances/a_instanceIds"])
+def test_what_is_written_is_recognised_whatever_its_names_and_sizes(tmp_path, format, shape, name):
+    """A volume of one slice, and masks with an instance in their names, look like other formats."""
+    truth = Segmentation.from_labels(
+        np.array([1, 0, 2] * 2).reshape(shape), class_ids=[1, 1], classes=ClassSet.from_names(["x", "y"])
+    )
+    pixels = np.zeros((*shape, 1), np.uint8)
+    dataset = Dataset([Sample.of(name, Image(pixels), truth)], truth.classes)
+    if (len(shape) == 3) != (format == "stacks"):
+        with pytest.raises(InputError):
+            dataset.write(tmp_path / "out", format)
+        return
+    dataset.write(tmp_path / "out", format)
+    found = Dataset.open(tmp_path / "out")
+    assert found.format == format, found.reason
+    assert found[0].truth == Dataset.open(tmp_path / "out", format)[0].truth
+    assert found[0].truth.shape == shape

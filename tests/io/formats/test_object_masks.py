@@ -155,3 +155,14 @@ def test_dsb2018_as_kaggle_has_it(data_dir):
         assert sorted(sample.truth.areas_px) == sorted(
             merged.areas_px
         )  # hardly any pixel overlaps, here none
+
+
+def test_two_images_of_one_name_are_a_problem_of_the_file(tmp_path):
+    for name in ("a.jpg", "a.png", "b.png"):
+        save(tmp_path / "images" / name, np.zeros((2, 6, 3)))
+    for name in ("a", "b"):
+        save(tmp_path / "masks" / name / "1.png", bar(0, 3))
+        save(tmp_path / "masks" / name / "2.png", bar(2, 4))
+    with pytest.raises(ReadError, match=r"^images/a\.png: it and .*a\.jpg are images of one name"):
+        Dataset.open(tmp_path, "object-masks")
+    assert Dataset.open(tmp_path, "object-masks", faulty="skip").names == ["a", "b"]

@@ -6,7 +6,16 @@ import pytest
 from smalti.classes import Class, ClassSet
 from smalti.errors import InputError
 from smalti.io.formats import Tree
-from smalti.io.formats.records import CLASSES, about, columns, from_about, read_classes, rows, write_classes
+from smalti.io.formats.records import (
+    CLASSES,
+    about,
+    checked_size,
+    columns,
+    from_about,
+    read_classes,
+    rows,
+    write_classes,
+)
 from smalti.provenance import Provenance
 from smalti.sample import Sample
 from smalti.segmentation import Segmentation
@@ -84,3 +93,27 @@ def test_classes_that_are_listed_keep_their_ids_and_new_ones_follow(tmp_path):
 def test_a_class_list_of_somebody_else_is_passed_over(tmp_path):
     (tmp_path / CLASSES).write_text('["cell", "sky"]')
     assert read_classes(Tree(tmp_path), ["dirt"]).names == ("dirt",)
+
+
+@pytest.mark.parametrize(("size", "wanted"), [((4, 5), (4, 5)), ((4.0, 5.0), (4, 5)), ((1, 1), (1, 1))])
+def test_sizes_are_whole_numbers(size, wanted):
+    assert checked_size(*size) == wanted
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        (0, 5),
+        (-4, -5),
+        (4.5, 5),
+        ("4", 5),
+        (True, True),
+        (None, 5),
+        (float("nan"), 5),
+        (1e300, 1),
+        (10**9, 10**9),
+    ],
+)
+def test_sizes_that_cannot_be(size):
+    with pytest.raises(InputError, match="height and width are whole numbers of pixels"):
+        checked_size(*size)

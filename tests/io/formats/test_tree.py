@@ -36,6 +36,23 @@ def test_dangling_links_are_no_files(tmp_path):
     assert Tree(tmp_path).paths == ()
 
 
+def test_a_link_to_itself_is_no_file(tmp_path):
+    filled(tmp_path, "a.png")
+    (tmp_path / "x").symlink_to(tmp_path / "x")
+    assert Tree(tmp_path).paths == ("a.png",)
+
+
+def test_a_listing_with_links_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMALTI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("smalti.io.formats.tree._WORTH_KEEPING", 1)
+    filled(tmp_path / "set", "a.png")
+    (tmp_path / "set" / "b.png").symlink_to(tmp_path / "later.png")
+    os.utime(tmp_path / "set", (1, 1))
+    assert Tree(tmp_path / "set").paths == ("a.png",)
+    (tmp_path / "later.png").write_bytes(b"")
+    assert Tree(tmp_path / "set").paths == ("a.png", "b.png")
+
+
 def test_a_file_is_the_focus_of_its_folder(tmp_path):
     filled(tmp_path, "a.json", "images/1.png")
     tree = Tree(tmp_path / "a.json")
@@ -54,11 +71,11 @@ def test_a_kept_listing_is_made_anew_when_a_folder_changes(tmp_path, monkeypatch
     paths = Tree(root).paths
     assert list((tmp_path / "cache").rglob("*.npz"))
 
-    def never(root, folders):
+    def never(self, root):
         raise AssertionError("listed again")
 
     with monkeypatch.context() as patched:
-        patched.setattr("smalti.io.formats.tree._walk", never)
+        patched.setattr("smalti.io.formats.tree._Found.walk", never)
         assert Tree(root).paths == paths
     filled(root, "b/4.png")
     assert Tree(root).paths == (*paths, "b/4.png")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from smalti.classes import ClassSet
+from smalti.classes import Class, ClassSet
 from smalti.data.dataset import Dataset
 from smalti.errors import InputError, ReadError
 from smalti.image import Image
@@ -36,7 +36,7 @@ def palette_png(path, values):
 
 @pytest.fixture
 def folder(tmp_path):
-    root = tmp_path / "VOCdevkit" / "VOC2012"
+    root = tmp_path / "set" / "VOCdevkit" / "VOC2012"
     for name in ("2007_000032", "2007_000033", "2007_000039"):
         (root / "JPEGImages").mkdir(parents=True, exist_ok=True)
         PillowImage.fromarray(np.zeros((4, 6, 3), np.uint8)).save(root / "JPEGImages" / f"{name}.jpg")
@@ -49,7 +49,7 @@ def folder(tmp_path):
     (lists / "trainval.txt").write_text("2007_000032\n2007_000033\n2007_000039\n")
     (root / "Annotations").mkdir()
     (root / "Annotations" / "2007_000032.xml").write_text(BOXES)
-    return tmp_path
+    return tmp_path / "set"
 
 
 def test_objects_with_their_classes_and_void(folder):
@@ -144,3 +144,22 @@ def test_more_classes_than_a_palette_has_are_refused(tmp_path):
     image = Image(np.zeros((2, 2, 3), np.uint8))
     with pytest.raises(InputError, match="up to 254 classes"):
         Dataset([Sample.of("a", image, truth)], classes).write(tmp_path / "out", "voc")
+
+
+def test_a_listed_image_without_masks_is_not_annotated(folder, tmp_path):
+    dataset = Dataset.open(folder, "voc")
+    image = dataset[0]
+    both = Dataset([image, Sample("b", image.load_image, split="train")], dataset.classes)
+    assert not both.write(tmp_path / "out", "voc").losses["b"]
+    found = Dataset.open(tmp_path / "out")
+    assert [sample.annotated for sample in found] == [True, False]
+
+
+def test_a_report_says_which_numbers_of_classes_change(tmp_path):
+    classes = ClassSet([Class(3, "car", (1, 2, 3)), Class(7, "tree", (4, 5, 6), thing=False)])
+    truth = Segmentation.from_labels(np.eye(4, dtype=int), class_ids=[7], classes=classes)
+    image = Image(np.zeros((4, 4, 3), np.uint8))
+    report = Dataset([Sample.of("a", image, truth)], classes).write(tmp_path / "out", "voc")
+    assert report.changes == ("numbers of classes changed: car 3 is 1, tree 7 is 2",)
+    assert not report
+    assert any("car 3 is 1" in line for line in report.lines())

@@ -304,6 +304,8 @@ def test_lines_that_lie_are_left_out(tmp_path: Path, line: str, words: str) -> N
         ({"val": 7}, "got 7"),
         ({"nc": 3}, "says 3 classes and names 2"),
         ({"names": {0: "cell", "x": "dirt"}}, "got 'dirt'"),
+        ({"names": {0: "cell", 1e20: "dirt"}}, "data.yaml, names, 1e+20: wanted a number below"),
+        ({"names": {0: "cell", 10**20: "dirt"}}, "data.yaml, names, 100000000000000000000: wanted a number"),
         ({"train": "absent"}, "no train, val or test"),
     ],
 )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
-from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, SerializeAsAny, ValidationError, model_validator
 from pydantic_core import core_schema
 
 from ...errors import InputError
@@ -56,15 +56,24 @@ class Within:
     high: float
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
+        return core_schema.no_info_wrap_validator_function(self.check, handler(source))
 
-    def check(self, span: tuple[float, float]) -> tuple[float, float]:
-        """The span itself. Raises ``ValueError`` for one that falls or leaves the bounds."""
-        if not self.low <= span[0] <= span[1] <= self.high:
+    def check(self, given: Any, handler: Callable[[Any], tuple[float, float]]) -> tuple[float, float]:
+        """The span that is given. Raises ``ValueError`` for none, and for one that falls or leaves the bounds."""
+        try:
+            low, high = handler(given)
+            fits = self.low <= low <= high <= self.high
+        except ValidationError:
+            fits = False
+        if not fits:
             raise ValueError(
-                f"wanted two numbers from {self.low:g} to {self.high:g}, the first not above the second"
+                f"wanted two numbers from {self.low:g} to {self.high:g} such as [{self.low:g},{self.high:g}], "
+                "the first not above the second"
             )
-        return span
+        return low, high
+
+    def __str__(self) -> str:
+        return f"two numbers, {self.low:g} to {self.high:g}"
 
 
 Span = tuple[float, float]

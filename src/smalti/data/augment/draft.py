@@ -16,6 +16,7 @@ from .warp import Border, Interpolation, Warp
 Curve = Callable[[np.ndarray, float, float], np.ndarray]
 """Values (..., C) or (..., 1) in floats, lowest and highest value of the image -> new values (..., C) or (..., 1)."""
 
+_DRAWS = 8  # for a sample that can be mixed with this one
 _EVERY_BYTE = np.arange(256, dtype=np.float32)[:, np.newaxis]
 
 LIMIT = 3.0
@@ -298,35 +299,37 @@ class Draft:
     def another(self, rng: np.random.Generator) -> Draft:
         """Another sample to mix with, drawn at random; this one once more where there are no others.
 
-        Raises ``InputError`` for one that does not fit.
+        Those with other channels, axes or types are passed over, as a grey photograph among coloured ones is. Raises
+        ``InputError`` where several draws bring none that fits.
         """
         if len(self.truths) > 1:
             raise InputError("mixup must be the last step that mixes samples; put the others before it")
-        other = self.clone() if self.partner is None else self.partner(rng)
-        one = (
+        if self.partner is None:
+            return self.clone()
+        for _ in range(_DRAWS):
+            other = self.partner(rng)
+            if other._makeup == self._makeup:
+                return other
+        one, two = (
+            f"{each[0]}-D {each[2]} of {each[1]} channels{' with' if each[4] else ' without'} truth"
+            + ("" if each[3] else " of segments")
+            for each in (self._makeup, other._makeup)
+        )
+        raise InputError(
+            f"samples that are mixed must be alike: {_DRAWS} draws for one of {one} brought none, the last {two}; "
+            "mix those that are alike, or make all of them so"
+        )
+
+    @property
+    def _makeup(self) -> tuple[int, int, np.dtype, bool, bool]:
+        """What must be the same in samples that are mixed."""
+        return (
             self.ndim,
             self.pixels.shape[-1],
             self.pixels.dtype,
             self.class_ids is None,
             len(self.truths) > 0,
         )
-        two = (
-            other.ndim,
-            other.pixels.shape[-1],
-            other.pixels.dtype,
-            other.class_ids is None,
-            len(other.truths) > 0,
-        )
-        if one != two:
-            raise InputError(
-                "samples that are mixed must be alike, got "
-                + " and ".join(
-                    f"{each[0]}-D {each[2]} of {each[1]} channels{' with' if each[4] else ' without'} truth"
-                    + ("" if each[3] else " of segments")
-                    for each in (one, two)
-                )
-            )
-        return other
 
     def join(self, other: Draft) -> int:
         """Take over the segments of another one, and give how much their numbers go up."""

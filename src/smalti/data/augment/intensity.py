@@ -128,7 +128,7 @@ _TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.
 class HueSaturation(Filter):
     """Colours turned around the colour circle and made stronger or paler; brightness and greys stay.
 
-    Needs red, green and blue. Done in YIQ, so that it is one matrix for pixels of any type.
+    Needs red, green and blue; grey has no hue and stays. Done in YIQ: one matrix for pixels of any type.
     """
 
     name: ClassVar[str] = "hue-saturation"
@@ -141,6 +141,8 @@ class HueSaturation(Filter):
 
     def change(self, draft: Draft, rng: np.random.Generator) -> None:
         angle, strength = np.deg2rad(between(self.hue_degrees, rng)), between(self.saturation, rng)
+        if draft.pixels.shape[-1] in (1, 2):
+            return
         colors = draft.channels is None or draft.channels[:3] == ("red", "green", "blue")
         if draft.pixels.shape[-1] not in (3, 4) or not colors:
             named = ", ".join(draft.channels or ()) or f"{draft.pixels.shape[-1]} channels"

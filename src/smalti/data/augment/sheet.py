@@ -48,11 +48,13 @@ def contact_sheet(
     pictures, captions = [], []
     for row in range(count):
         pair, name = _pair(samples if one else samples[row])  # type: ignore[arg-type]
-        pictures.append(_picture(*pair, height_px))
-        captions.append(name or "original")
+        z = _slice_of(*pair)
+        pictures.append(_picture(*pair, z, height_px))
+        captions.append((name or "original") + ("" if z is None else f", slice {z}"))
         for column, step in enumerate(steps):
             rng = sample_rng(seed, row, column if alone else 0)
-            pictures.append(_picture(*step.apply(*pair, rng, others=others), height_px))
+            changed = step.apply(*pair, rng, others=others)
+            pictures.append(_picture(*changed, _slice_of(*changed), height_px))
             captions.append(f"epoch {column}" if alone else step.name)
     originals = pictures[:: 1 + len(steps)]
     aspect = min(2.0, max(0.5, *(picture.shape[1] / picture.shape[0] for picture in originals)))
@@ -66,14 +68,20 @@ def _pair(sample: Sample | Pair) -> tuple[Pair, str]:
     return sample, ""
 
 
-def _picture(image: Image, truth: Segmentation | None, height_px: int) -> np.ndarray:
+def _slice_of(image: Image, truth: Segmentation | None) -> int | None:
+    """The slice of a volume that cuts most segments, the middle one without any; None of a picture."""
+    if image.ndim == 2:
+        return None
+    if truth is None:
+        return image.shape[0] // 2
+    return int(np.argmax([len(np.unique(plane)) for plane in truth.panoptic().labels]))
+
+
+def _picture(image: Image, truth: Segmentation | None, z: int | None, height_px: int) -> np.ndarray:
     """The image with outlines, void as a checkerboard, enlarged by a whole number so that outlines stay thin."""
     shown = truth if truth is not None else Segmentation.from_labels(np.zeros(image.shape, np.uint8))
-    z = None
-    if image.ndim == 3:
-        z = int(np.argmax([len(np.unique(plane)) for plane in shown.panoptic().labels]))
     zoom = max(1, min(32, round(height_px / image.shape[-2])))
-    picture = overlay(image, shown, fill=0.2, ids=False, legend=False, zoom=zoom, z=z)
+    picture = overlay(image, shown, fill=0, ids=False, legend=False, zoom=zoom, z=z)
     if shown.void_px:
         void = shown.void if z is None else shown.void[z]
         void = void.repeat(zoom, axis=0).repeat(zoom, axis=1)

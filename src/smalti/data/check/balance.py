@@ -10,7 +10,7 @@ import numpy as np
 
 from ...classes import ClassSet
 from .examined import Examined
-from .finding import Finding
+from .finding import Finding, counted_of
 from .usual import Usual
 
 RARE_SHARE = 0.02
@@ -27,6 +27,8 @@ class BalanceJudge:
         self._images: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._segments: dict[int, int] = defaultdict(int)
         self._pixels: dict[int, int] = defaultdict(int)
+        self._judged = 0
+        self._volumes = False
         self._areas: dict[int, Usual] = defaultdict(Usual)
         self._splits: dict[str, int] = defaultdict(int)
         self._annotated = 0
@@ -39,6 +41,8 @@ class BalanceJudge:
         split = sample.where.split or ""
         self._splits[split] += 1
         self._annotated += 1
+        self._judged += truth.size - truth.void_px
+        self._volumes |= truth.volume
         for class_id in np.unique(truth.class_ids).tolist():
             areas = truth.areas_px[truth.class_ids == class_id]
             areas = areas[areas > 0]
@@ -49,8 +53,10 @@ class BalanceJudge:
                 self._areas[class_id].add(areas)
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a class: images, segments, pixels, quantiles of area in pixels, images of each split."""
-        total = sum(self._pixels.values())
+        """One row a class: images, segments, pixels, quantiles of area in pixels, images of each split.
+
+        ``pixel_share`` is the share of all pixels but void; of classes that overlap, the shares may sum to more than 1.
+        """
         rows = []
         for entry in self._classes:
             areas = self._areas[entry.id].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
@@ -63,7 +69,7 @@ class BalanceJudge:
                     "images": sum(self._images[entry.id].values()),
                     "segments": self._segments[entry.id],
                     "pixels": self._pixels[entry.id],
-                    "pixel_share": self._pixels[entry.id] / total if total else 0.0,
+                    "pixel_share": self._pixels[entry.id] / max(1, self._judged),
                     "area_px": [None if np.isnan(area) else float(area) for area in areas],
                     "images_by_split": {
                         split: self._images[entry.id][split] for split in self._splits if split
@@ -71,6 +77,11 @@ class BalanceJudge:
                 }
             )
         return rows
+
+    @property
+    def unit(self) -> str:
+        """What areas are counted in."""
+        return "voxels" if self._volumes else "pixels"
 
     def splits(self) -> dict[str, int]:
         """Annotated images of each split."""
@@ -95,13 +106,14 @@ class BalanceJudge:
             if row["images"] >= FEW_IMAGES and missing and len(self._splits) > 1:
                 yield Finding.of(
                     "class-missing",
-                    f"{row['name']} is in {row['images']} images and in none of {', '.join(missing)}.",
+                    f"{row['name']} is in {counted_of(row['images'], 'images')} and in none of {', '.join(missing)}.",
                     measured={"class": row["name"], "images": row["images"], "missing": ", ".join(missing)},
                 )
 
     def _rare(self, rows: list[dict[str, Any]]) -> Iterator[Finding]:
         """Things are counted by segments, stuff, of which an image has one segment a class, by pixels."""
         for thing, measure in ((True, "segments"), (False, "pixels")):
+            unit = self.unit if measure == "pixels" else measure
             counted = [row for row in rows if row["thing"] == thing]
             most = max((row[measure] for row in counted), default=0)
             rare = sorted(
@@ -110,12 +122,13 @@ class BalanceJudge:
             if not rare:
                 continue
             listed = [
-                f"{row['name']} ({row[measure]} {measure} in {row['images']} images)" for row in rare[:6]
+                f"{row['name']} ({counted_of(row[measure], unit)} in {counted_of(row['images'], 'images')})"
+                for row in rare[:6]
             ]
             more = f" and {len(rare) - 6} more" if len(rare) > 6 else ""
             yield Finding.of(
                 "class-imbalance",
-                f"Less than {RARE_SHARE:.0%} of what the most frequent class has ({most} {measure}): "
+                f"Less than {RARE_SHARE:.0%} of what the most frequent class has ({counted_of(most, unit)}): "
                 f"{', '.join(listed)}{more}.",
                 measured={
                     "classes": len(rare),

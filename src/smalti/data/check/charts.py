@@ -7,23 +7,24 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ...page.charts import bar, number, share
+
 Row = Mapping[str, Any]
 MEANING = {
     "red": "red (share of the three)",
     "blue": "blue (share of the three)",
-    "size": "pixels",
     "aspect": "width / height",
-    "object size": "object size (px a side)",
+    "object size": "object size (a side)",
 }
 """Names of measures as people read them."""
 
 
-def class_table(rows: Sequence[Row]) -> str:
-    """A row for each class: images, segments, share of pixels, each with a bar against the largest."""
+def class_table(rows: Sequence[Row], unit: str = "pixels") -> str:
+    """A row for each class: images, segments, share of pixels or voxels, each with a bar."""
     used = [row for row in rows if row["segments"]]
     if not used:
         return "<p>No annotation has a segment.</p>"
-    most = {name: max(row[name] for row in used) for name in ("images", "segments", "pixel_share")}
+    most = {name: max(row[name] for row in used) for name in ("images", "segments")}
     body = []
     for row in sorted(rows, key=lambda row: -row["pixels"]):
         color = "#{:02x}{:02x}{:02x}".format(*row["color"])
@@ -36,15 +37,16 @@ def class_table(rows: Sequence[Row]) -> str:
             ("segments", number(row["segments"])),
             ("pixel_share", share(row["pixel_share"])),
         ):
-            cells.append(f"<td>{text}{bar(row[name] / most[name])}</td>")
+            part = row[name] if name == "pixel_share" else row[name] / most[name]
+            cells.append(f"<td>{text}{bar(min(1.0, part))}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     head = "".join(
-        f'<th scope="col">{name}</th>' for name in ("class", "images", "segments", "of all pixels")
+        f'<th scope="col">{name}</th>' for name in ("class", "images", "segments", f"of all {unit} but void")
     )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
-def size_chart(rows: Sequence[Row]) -> str:
+def size_chart(rows: Sequence[Row], unit: str = "pixels") -> str:
     """Areas of the segments of each class on one logarithmic axis: 5 to 95 % as a line, the middle half as a bar."""
     rows = [row for row in rows if row["area_px"] and row["area_px"][2] is not None]
     if not rows:
@@ -60,7 +62,7 @@ def size_chart(rows: Sequence[Row]) -> str:
         least, lower, middle, upper, most = row["area_px"]
         body.append(
             f'<tr><th scope="row">{escape(row["name"])}</th><td>{number(middle)}</td><td class="wide">'
-            f'<div class="box" role="img" aria-label="from {number(least)} to {number(most)} pixels">'
+            f'<div class="box" role="img" aria-label="from {number(least)} to {number(most)} {unit}">'
             f'<i class="whisker" style="left:{at(least):.1f}%;right:{100 - at(most):.1f}%"></i>'
             f'<i class="half" style="left:{at(lower):.1f}%;right:{100 - at(upper):.1f}%"></i>'
             f'<i class="middle" style="left:{at(middle):.1f}%"></i></div></td></tr>'
@@ -70,14 +72,17 @@ def size_chart(rows: Sequence[Row]) -> str:
         for power in range(low, high + 1)
     )
     axis = f'<tr class="axis"><th></th><td></td><td class="wide"><div class="ticks">{ticks}</div></td></tr>'
-    head = '<tr><th scope="col">class</th><th scope="col">half have less</th><th scope="col">area in pixels</th></tr>'
+    what = f"{'volume' if unit == 'voxels' else 'area'} in {unit}"
+    head = (
+        f'<tr><th scope="col">class</th><th scope="col">half have less</th><th scope="col">{what}</th></tr>'
+    )
     return (
         f'<div class="scroll"><table class="sizes"><thead>{head}</thead>'
         f"<tbody>{''.join(body)}{axis}</tbody></table></div>"
     )
 
 
-def split_table(splits: Mapping[str, Row]) -> str:
+def split_table(splits: Mapping[str, Row], unit: str = "pixels") -> str:
     """A column for each split: how many images, and the middle of every measure that drift is looked for in."""
     if not splits:
         return ""
@@ -86,31 +91,9 @@ def split_table(splits: Mapping[str, Row]) -> str:
         names.remove("groups")
     head = "".join(f'<th scope="col">{escape(split)}</th>' for split in splits)
     body = "".join(
-        f'<tr><th scope="row">{escape(MEANING.get(name, name))}</th>'
+        f'<tr><th scope="row">{escape(unit if name == "size" else MEANING.get(name, name))}</th>'
         + "".join(f"<td>{number(row[name]) if name in row else '–'}</td>" for row in splits.values())
         + "</tr>"
         for name in names
     )
     return f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def bar(part: float) -> str:
-    """A bar as long as ``part``, 0..1; what is there at all can be seen."""
-    return f'<i class="bar" style="width:{max(100 * part, 0.8 if part else 0):.1f}%"></i>'
-
-
-def share(part: float) -> str:
-    """A share in per cent, with digits where it is small."""
-    percent = 100 * part
-    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
-
-
-def number(value: float | int | str) -> str:
-    """A number for people: thousands apart, no more digits than say something."""
-    if isinstance(value, str):
-        return escape(value)
-    if isinstance(value, int) or value == int(value):
-        return f"{int(value):,}".replace(",", "\u202f")
-    if abs(value) >= 100:
-        return f"{value:,.0f}".replace(",", "\u202f")
-    return f"{value:.3g}"

@@ -97,6 +97,7 @@ def judge(dataset: Checked, examined: Iterable[Examined], *, flips: bool = False
         findings=sorted_findings(_without_consequences(findings)),
         classes=tuple(balance.table()),
         splits=drift.summary(),
+        unit=balance.unit,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,16 +20,25 @@ from ...classes import ClassSet
 from ...errors import SmaltiError
 from ...sample import Sample
 from .examined import Examined, Named
-from .finding import Finding
+from .finding import KINDS, Finding, Severity
 from .pictures import grey_slice
 from .usual import certainty
 
 ALIKE = 0.6
-"""Correlation of two aligned pictures from which on they are nearly the same."""
+"""Correlation of the details of two aligned pictures from which on they are of one scene, such as frames of a video."""
+COPY = 0.85
+"""Correlation from which on they are nearly the same picture: planted copies, compressed, brightened, cropped or
+resized, have 0.87 or more, neighbouring frames of a car that drives (CamVid, val) 0.86 or less."""
 SIDE_PX = 128
 """Pictures are compared at this size."""
+SMALL_PX = 64
+"""Of pictures with a side shorter than this only copies are told: they have few details, and with these the two
+least different of many pictures agree by chance, as slices of different people do (0.63 at 35 x 51 pixels)."""
 NEAR_BITS, NEAR_BITS_OF_MANY, MANY = 16, 10, 30_000
 """Bits of 64 in which the hashes of near copies may differ; fewer where there are very many images to compare."""
+
+SUREST = 0.99
+"""Pictures that are not equal are the same scene at most this surely."""
 
 _SHIFT_PX = 14
 _CACHED = 2000
@@ -106,40 +116,77 @@ class DuplicateJudge:
 
         hashes = np.array([self._hashes[i] for i in members], np.uint64).reshape(len(members), -1)
         for i, j, turn in near_pairs(hashes):
-            alike = likeness(view(members[i]), view(members[j]), turn)
-            if alike >= ALIKE:
-                one, other = sorted((root(i), root(j)))
-                cluster[other] = one
-                found = links.setdefault(one, [])
+            one, other = view(members[i]), view(members[j])
+            if one is None or other is None:
+                continue
+            alike = likeness(one.details, other.details, turn)
+            if alike >= (COPY if one.small or other.small else ALIKE):
+                first, second = sorted((root(i), root(j)))
+                cluster[second] = first
+                found = links.setdefault(first, [])
                 found.append((i, j, alike))
-                if one != other:
-                    found += links.pop(other, [])
+                if first != second:
+                    found += links.pop(second, [])
         for found in links.values():
             yield self._near_finding([(members[i], members[j], alike) for i, j, alike in found])
 
     def _near_finding(self, pairs: list[tuple[int, int, float]]) -> Finding:
         across = [pair for pair in pairs if _apart(self._where[pair[0]], self._where[pair[1]])]
         one, other, alike = max(across or pairs, key=lambda pair: pair[2])
-        members = sorted({i for pair in pairs for i in pair[:2]} - {one, other})
-        wheres = [self._where[i] for i in (one, other, *members)]
+        members = sorted({i for pair in pairs for i in pair[:2]})
+        # those that are most alike first: they are shown
+        wheres = [self._where[i] for i in (one, other, *(i for i in members if i not in (one, other)))]
         groups = {where.group for where in wheres}
-        code = "leakage" if across else "near-duplicate"
-        names = _listed([where.name for where in wheres])
+        grouped = len(groups) == 1 and None not in groups
         splits = list(dict.fromkeys(where.split for where in wheres if where.split is not None))
+        best: dict[int, float] = defaultdict(float)
+        for i, j, each in pairs:
+            best[i], best[j] = max(best[i], each), max(best[j], each)
+        count = len(members)
+        least = min(best.values())
+        hint = ""
+        code = "near-duplicate"
+        if count > 2 and (len(pairs) < count * (count - 1) // 2 or least < COPY):
+            code = "sequence"
+            message = (
+                f"{count} images, {self._where[members[0]].name} to {self._where[members[-1]].name}, look like one "
+                "sequence, such as the frames of a video: "
+                f"each is much like another of them (correlation of details {least:.2f} to {max(best.values()):.2f})"
+            )
+            hint = KINDS["sequence"].advice if across else ""
+        elif least >= COPY:
+            message = (
+                f"{_listed([where.name for where in wheres])} are nearly the same image (correlation of details "
+                f"{alike:.2f})"
+            )
+        else:
+            message = (
+                f"{wheres[0].name} and {wheres[1].name} look as if they show the same scene (correlation of details "
+                f"{alike:.2f}; copies have {COPY} or more)"
+            )
+            hint = (
+                "Look whether they show the same; if so, give them one group, so that they stay in one split."
+            )
+        severity: Severity = "warning"
+        if across:
+            severity = "error" if least >= COPY or code == "sequence" else "warning"
+        elif grouped:
+            severity = "info"
         return Finding.of(
-            code,
-            f"{names} are nearly the same image (correlation {alike:.2f})"
-            f"{f', in the splits {_listed(splits)}' if across else ''}.",
+            "leakage" if across else code,
+            f"{message}{f', in the splits {_listed(splits)}' if across else ''}.",
             samples=tuple(where.name for where in wheres),
             files=tuple(file for where in wheres for file in where.files[:1]),
             measured={
-                "images": len(wheres),
+                "images": count,
                 "correlation": alike,
+                "least_correlation": least,
                 "pairs": len(pairs),
                 "pairs_across": len(across),
             },
-            certainty=certainty(alike, 0.5, 0.8),
-            severity="error" if across else "info" if len(groups) == 1 and None not in groups else "warning",
+            certainty=min(SUREST, certainty(alike, 0.5, COPY)),
+            severity=severity,
+            hint=hint,
         )
 
 
@@ -180,18 +227,26 @@ def near_pairs(hashes: np.ndarray) -> Iterator[tuple[int, int, int]]:
             yield begin + i, j, int(bits[i, j].argmin())
 
 
+class _View(NamedTuple):
+    """The details of an image, and whether it had few pixels to have any."""
+
+    details: np.ndarray
+    small: bool
+
+
 class _Views:
     """Small pictures of samples that fit to be compared; the last ones are kept."""
 
     def __init__(self, sample: Callable[[int], Sample]) -> None:
         self._sample = sample
-        self._kept: OrderedDict[int, np.ndarray | None] = OrderedDict()
+        self._kept: OrderedDict[int, _View | None] = OrderedDict()
 
-    def __call__(self, place: int) -> np.ndarray | None:
-        """The details of a sample's image, (SIDE_PX, SIDE_PX) float32; None if it cannot be read any more."""
+    def __call__(self, place: int) -> _View | None:
+        """The details of a sample's image; None if it cannot be read any more."""
         if place not in self._kept:
             try:
-                self._kept[place] = details(grey_slice(self._sample(place).image))
+                grey = grey_slice(self._sample(place).image)
+                self._kept[place] = _View(details(grey), min(grey.shape) < SMALL_PX)
             except SmaltiError:
                 self._kept[place] = None
             if len(self._kept) > _CACHED:
@@ -208,10 +263,8 @@ def details(grey: np.ndarray) -> np.ndarray:
     return band / (strength + 0.3 * strength.mean() + 1e-3)
 
 
-def likeness(one: np.ndarray | None, other: np.ndarray | None, turn: int = 0) -> float:
+def likeness(one: np.ndarray, other: np.ndarray, turn: int = 0) -> float:
     """Correlation, -1..1, of the details of two pictures once they lie over each other; ``turn`` is that of a hash."""
-    if one is None or other is None:
-        return -1.0
     if turn:
         other = turned(other, turn)
     half = SIDE_PX // 2

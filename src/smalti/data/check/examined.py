@@ -86,6 +86,11 @@ class Truth:
     contacts: Contacts
     outlines: Outlines | None
 
+    @property
+    def volume(self) -> bool:
+        """Whether it is of a volume, in voxels."""
+        return self.boxes.shape[1] == 6
+
 
 @dataclass(frozen=True)
 class Examined:

@@ -16,6 +16,8 @@ _SIZES = re.compile(r"\d+ ?x ?\d+|\(\d+, \d+(, \d+)?\)|imageheight|width")
 _CLASSES = re.compile(r"class_ids|categor|\bclass(es)?\b|\blabel\b|the number \d+")
 _NOT_LISTED = re.compile(r"not in|unknown|no class|no categor|nobody listed|outside of the list|not listed")
 
+_DAMAGED = re.compile(r"\bis no [A-Z]{3,}|cut short|damaged|cannot be read|too early")
+
 
 def names_of(sample: Sample) -> tuple[str, ...]:
     """Files of a sample, the image first."""
@@ -97,11 +99,17 @@ def code_of(message: str, default: str = "unreadable") -> str:
     return default
 
 
+def code_of_problem(problem: Problem) -> str:
+    """Which kind of fault it is that a format left a record, or a whole file, out."""
+    damaged = not problem.record and _DAMAGED.search(problem.message)
+    return code_of(problem.message, "unreadable" if damaged else "faulty-record")
+
+
 def problem_findings(problems: Iterable[Problem]) -> list[Finding]:
-    """Findings for the records that a format had to leave out."""
+    """Findings for the records, and whole files, that a format had to leave out."""
     return [
         Finding.of(
-            code_of(problem.message, "faulty-record"),
+            code_of_problem(problem),
             f"{str(problem).rstrip('.')}.",
             samples=(problem.image,) if problem.image else (),
             files=(problem.file,),

@@ -115,6 +115,11 @@ KINDS: dict[str, Kind] = {
         "warning",
         "Keep one of them, or give all of them one group so that they stay in one split.",
     ),
+    "sequence": Kind(
+        "Images that look like frames of one sequence",
+        "warning",
+        "Give all of them one group, so that they stay in one split; they are worth fewer images than they are.",
+    ),
     "leakage": Kind(
         "The same image in several splits",
         "error",
@@ -225,6 +230,11 @@ class Finding:
             "certainty": _plain(self.certainty),
             "fixable": self.fixable,
         }
+
+
+def counted_of(count: int, things: str) -> str:
+    """A number and what it counts, in the singular where it is one: ``3 pixels``, ``1 pixel``."""
+    return f"{count} {things.removesuffix('s') if count == 1 else things}"
 
 
 def _plain(value: float | int | str) -> float | int | str:

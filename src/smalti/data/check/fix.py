@@ -23,7 +23,8 @@ from ...runs import Runs
 from ...sample import Sample
 from ...segmentation import Segmentation
 from ..dataset import Dataset
-from .finding import KINDS, Finding
+from .files import code_of_problem
+from .finding import KINDS, Finding, counted_of
 from .instances import duplicated, overlapping_pairs
 from .pieces import Places, crumbs, islands
 from .report import CheckReport
@@ -105,7 +106,15 @@ def repaired(dataset: Dataset, report: CheckReport, *, codes: Iterable[str] | No
             sample = replace(sample, load_truths=partial(_repaired_truths, sample, tuple(findings)))
         samples.append(sample)
     if not samples:
-        raise InputError("no sample would be left; nothing is written")
+        raise InputError(f"repairs would leave out all {len(dataset)} samples; no copy is written")
+    repairs += [
+        Repair(
+            code_of_problem(problem),
+            problem.image or problem.file,
+            f"{problem.record or 'all of it'} left out",
+        )
+        for problem in dataset.problems
+    ]
     left = tuple(
         finding for finding in report.findings if finding not in chosen and finding.severity != "info"
     )
@@ -130,8 +139,8 @@ def _done(finding: Finding) -> str:
         ", ..." if len(finding.segments) > 5 else ""
     )
     return {
-        "stray-pixels": f"{measured.get('pixels')} pixels of segment {segments} erased",
-        "island": f"{measured.get('pixels')} pixels inside segment {segments} filled",
+        "stray-pixels": f"{counted_of(int(measured.get('pixels', 0)), 'pixels')} of segment {segments} erased",
+        "island": f"{counted_of(int(measured.get('pixels', 0)), 'pixels')} inside segment {segments} filled",
         "duplicate-instance": f"the second of each pair among segments {segments} removed",
         "empty-segment": f"segment {segments} without pixels removed",
         "outside-image": f"{measured.get('record')} cut at the image's border",
@@ -199,6 +208,19 @@ def _with_masks(truth: Segmentation, masks: dict[int, np.ndarray]) -> Segmentati
         void=void if void.any() else None,
         attributes=truth.attributes,
     )
+
+
+def fixed_how(finding: Finding) -> str:
+    """What becomes of it in a copy: ``repaired``, ``left out``, ``copies left out``, or empty for nothing."""
+    if finding.code in (
+        "faulty-record",
+        "unreadable",
+        "unknown-class",
+    ):  # by the check's own reading, if not by a fix
+        return "left out"
+    if not finding.fixable:
+        return ""
+    return "repaired" if finding.code in REPAIRED else "copies left out"
 
 
 def fixable_codes() -> list[str]:

@@ -10,7 +10,7 @@ from ...classes import ClassSet
 from ...overlaps import overlap
 from ...segmentation import Segmentation
 from .examined import Examined, Named, Pairs
-from .finding import Finding
+from .finding import Finding, counted_of
 from .voids import MUCH
 
 SAME_IOU = 0.8
@@ -138,9 +138,10 @@ def _pairs_finding(code: str, sample: Named, number: int, pairs: Pairs, boxes: n
             f"Segments {one} and {other} of {sample.name} are one object (IoU {pairs.iou[worst]:.2f}){more}."
         )
     else:
+        unit = "voxels" if boxes.shape[1] == 6 else "pixels"
         kind = "" if pairs.same_class[worst] else " of different classes"
         message = (
-            f"Segments {one} and {other}{kind} of {sample.name} share {pairs.pixels[worst]} pixels, "
+            f"Segments {one} and {other}{kind} of {sample.name} share {counted_of(int(pairs.pixels[worst]), unit)}, "
             f"{pairs.share[worst]:.0%} of the smaller{more}."
         )
     ndim = boxes.shape[1] // 2

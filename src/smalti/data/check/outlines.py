@@ -51,7 +51,7 @@ class Fit(NamedTuple):
     are the same for moving aside, ``back_fit`` for moving as far the other way: outlines that are too large find edges
     both ways. ``onto`` is the share of a segment that would then lie on others, whose edges are their own.
     ``stands_out`` and ``shift_stands_out`` say by how many deviations the fit here, and that aside, is better than for
-    other moves.
+    other moves. ``everywhere`` is ``shift_gain`` in that quarter of the outline, by place, in which it is least.
     """
 
     segment: int
@@ -69,6 +69,7 @@ class Fit(NamedTuple):
     onto: float
     stands_out: float
     shift_stands_out: float
+    everywhere: float
 
 
 class Neck(NamedTuple):
@@ -156,7 +157,8 @@ def _fits(
     offset_fit = offsets.max(axis=1)
     here = offsets[:, REACH_PX - 1 : REACH_PX + 2].max(axis=1)
 
-    shifts, _, _ = _rows(arcs, saturating(shift_scores(arcs, smooth, _COARSE)))
+    scores = saturating(shift_scores(arcs, smooth, _COARSE))
+    shifts, _, _ = _rows(arcs, scores)
     best, middle = shifts.argmax(axis=1), len(_COARSE) // 2
     shift_fit = shifts.max(axis=1)
     shift = _COARSE[best].copy()
@@ -165,6 +167,11 @@ def _fits(
         shift[0] = around[saturating(shift_scores(arcs, smooth, around)).mean(axis=0).argmax()]
     middles = np.median(shifts, axis=1)
     spreads = 1.4826 * np.median(np.abs(shifts - middles[:, None]), axis=1) + 1e-6
+    middle_xy = arcs.mean(arcs.points_xy)
+    everywhere = [
+        _least_gain(middle_xy[each], scores[each][:, [middle, at]])
+        for each, at in zip(members, best, strict=True)
+    ]
     onto = np.zeros(len(segment))
     for index in range(1, len(segment)):
         if np.abs(shift[index]).max() > 2:
@@ -185,9 +192,27 @@ def _fits(
         onto,
         (shifts[:, middle] - middles) / spreads,
         (shift_fit - middles) / spreads,
+        np.array(everywhere),
     )
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return [Fit(*row)._replace(shift_yx=(row[8][0], row[8][1])) for row in rows]
+
+
+def _least_gain(middle_xy: np.ndarray, scores: np.ndarray) -> float:
+    """How much better arcs (A,) at ``middle_xy`` fit at a second place than at a first (A, 2), in the quarter of the
+    picture, left and right, then top and bottom, where they do least.
+
+    What was moved fits better all over. Where an outline is drawn roughly, or runs beside something with stronger
+    edges than its object, one side gains and another loses.
+    """
+    x, y = middle_xy.T
+    right = x > np.median(x)
+    quarters = []
+    for side in (right, ~right):
+        low = y > np.median(y[side]) if side.any() else side
+        quarters += [side & low, side & ~low]
+    means = [scores[quarter].mean(axis=0) for quarter in quarters if quarter.any()]
+    return float(min(there / max(here, 1e-6) for here, there in means))
 
 
 def _covered(truth: Segmentation, labels: np.ndarray, k: int, shift: np.ndarray) -> float:

@@ -10,12 +10,15 @@ from html import escape
 from pathlib import Path
 
 from ...io.writing import replacing
+from ...page.charts import bar, number
+from ...page.document import document
+from ...page.pictures import Picture, figure
 from ...sample import Sample
-from .charts import bar, class_table, number, size_chart, split_table
+from .charts import class_table, size_chart, split_table
 from .finding import KINDS, Finding
+from .fix import fixed_how
 from .report import CheckReport
-from .style import STYLE
-from .thumbnails import Thumbnail, thumbnails
+from .thumbnails import thumbnails
 
 SHOWN = 12
 """Findings of one kind that are shown with a picture; the rest are listed."""
@@ -50,13 +53,8 @@ def render(report: CheckReport, sample: Callable[[str], Sample]) -> str:
     title = Path(report.name).name or "dataset"
     codes = list(dict.fromkeys(finding.code for finding in report.findings))
     sections = "".join(_section(code, report.of(code), sample) for code in codes)
-    return (
-        "<!doctype html>\n"
-        f'<html lang="en"><head><meta charset="utf-8"><title>Check of {escape(title)}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}</style></head><body><main>"
-        f"{_summary(report, title, codes)}{sections}{_content(report)}{_footer(report)}</main></body></html>\n"
-    )
+    body = f"{_summary(report, title, codes)}{sections}{_content(report)}{_footer(report)}"
+    return document(f"Check of {title}", body)
 
 
 def _summary(report: CheckReport, title: str, codes: list[str]) -> str:
@@ -98,7 +96,7 @@ def _summary(report: CheckReport, title: str, codes: list[str]) -> str:
 def _section(code: str, findings: tuple[Finding, ...], sample: Callable[[str], Sample]) -> str:
     worst = findings[0].severity
     shown = [(finding, thumbnails(finding, sample)) for finding in findings[:SHOWN]]
-    cards = "".join(_card(finding, pictures) for finding, pictures in shown)
+    cards = "".join(_card(finding, pictures, findings[0].advice) for finding, pictures in shown)
     layout = "cards" if any(pictures for _, pictures in shown) else "rows"
     rest = findings[SHOWN:]
     more = ""
@@ -113,8 +111,8 @@ def _section(code: str, findings: tuple[Finding, ...], sample: Callable[[str], S
     )
 
 
-def _card(finding: Finding, pictures: list[Thumbnail]) -> str:
-    shown = "".join(_figure(each) for each in pictures)
+def _card(finding: Finding, pictures: list[Picture], advice: str) -> str:
+    shown = "".join(figure(each) for each in pictures)
     pictured = f'<div class="pictures{" two" if len(pictures) > 1 else ""}">{shown}</div>' if pictures else ""
     files = "".join(f"<li>{escape(file)}</li>" for file in finding.files[:6])
     more = f"<li>and {len(finding.files) - 6} more</li>" if len(finding.files) > 6 else ""
@@ -122,13 +120,16 @@ def _card(finding: Finding, pictures: list[Thumbnail]) -> str:
         f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{number(value)}</dd></div>"
         for name, value in finding.measured.items()
     )
-    percent = f"{100 * finding.certainty:.0f}"
+    percent = f"{min(99, 100 * finding.certainty):.0f}"
     sure = (
         ""
-        if finding.certainty >= 0.985
+        if finding.certainty == 1
+        or finding.severity == "info"  # nothing was estimated, or it is of the whole set
         else (f'<span class="sure"><i class="track">{bar(finding.certainty)}</i>{percent} % sure</span>')
     )
-    safe = '<span class="fix">repaired by --fix</span>' if finding.fixable else ""
+    done = fixed_how(finding)
+    safe = f'<span class="fix">{done} by --fix</span>' if done else ""
+    own = f'<p class="hint">{escape(finding.advice)}</p>' if finding.advice != advice else ""
     notes = f'<p class="notes">{sure}{safe}</p>' if sure or safe else ""
     what = " and ".join(name for name, given in (("numbers", facts), ("files", files)) if given)
     details = (
@@ -141,7 +142,7 @@ def _card(finding: Finding, pictures: list[Thumbnail]) -> str:
     )
     return (
         f'<article class="{finding.severity}">{pictured}'
-        f'<div class="text"><p>{_message(finding)}</p>{notes}{details}</div></article>'
+        f'<div class="text"><p>{_message(finding)}</p>{own}{notes}{details}</div></article>'
     )
 
 
@@ -163,32 +164,12 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME or "&" in name else f"{name[:14]}…{name[-10:]}"
 
 
-def _figure(picture: Thumbnail) -> str:
-    height, width = picture.size_hw
-    lines = ""
-    if picture.others or picture.meant:
-        paths = [
-            (name, path) for name, path in (("others", picture.others), ("meant", picture.meant)) if path
-        ]
-        drawn = "".join(
-            f'<path class="case" d="{path}"/><path class="{name}" d="{path}"/>' for name, path in paths
-        )
-        lines = (
-            f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>'
-        )
-    kind = "zoomed" if max(height, width) <= 120 else "whole"
-    return (
-        f'<figure tabindex="0" style="aspect-ratio:{width}/{height};width:min(100%,{17 * width / height:.2f}rem)">'
-        f'<img class="{kind}" alt="{escape(picture.caption)}" src="{picture.uri}">{lines}</figure>'
-    )
-
-
 def _content(report: CheckReport) -> str:
-    parts = ["<h2>What is in the set</h2>", class_table(report.classes)]
-    sizes = size_chart(report.classes)
+    parts = ["<h2>What is in the set</h2>", class_table(report.classes, report.unit)]
+    sizes = size_chart(report.classes, report.unit)
     if sizes:
         parts.append(f"<h3>Sizes of segments</h3><p>Bar: the middle half. Line: from 5 to 95 %.</p>{sizes}")
-    splits = split_table(report.splits)
+    splits = split_table(report.splits, report.unit)
     if splits:
         parts.append(f"<h3>Splits</h3><p>Medians of the images of each split.</p>{splits}")
     return f'<section id="content">{"".join(parts)}</section>'

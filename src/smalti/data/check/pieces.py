@@ -10,7 +10,7 @@ import numpy as np
 from ...classes import ClassSet
 from ...segmentation import Segmentation
 from .examined import Examined, Named, Spots
-from .finding import Finding
+from .finding import Finding, counted_of
 from .usual import Usual, certainty
 
 FAR_PX = 3.0
@@ -44,6 +44,10 @@ def _spots(rows: list[Row], ndim: int) -> Spots:
         np.array([row[2] for row in rows], np.float64),
         np.array([row[3] for row in rows], np.int64).reshape(-1, 2 * ndim),
     )
+
+
+def _unit(spots: Spots) -> str:
+    return "voxels" if spots.box.shape[1] == 6 else "pixels"
 
 
 def components(mask_or_labels: np.ndarray, connectivity: int) -> tuple[np.ndarray, int]:
@@ -267,7 +271,13 @@ class PieceJudge:
 
     def _usual(self, code: str, annotations: int) -> Finding:
         """One note for what is no exception in this set."""
-        what = "scattered crumbs" if code == "stray-pixels" else "unlabelled islands"
+        if code == "stray-pixels":
+            what, why = (
+                "pieces of a few pixels apart from the rest of their segment",
+                "drawn, or how its things are seen, with others before them",
+            )
+        else:
+            what, why = "small unlabelled places inside a segment", "drawn"
         shares = {
             self._classes.of(class_id).name: having / self._segments[class_id]
             for (each, class_id), having in self._having.items()
@@ -278,7 +288,7 @@ class PieceJudge:
         return Finding.of(
             code,
             f"{annotations} of {self._annotations} annotations have {what}, most often in segments of {listed}. "
-            "So many are how the set is drawn rather than slips, and they are not listed one by one.",
+            f"So many are how the set is {why}, rather than slips; they are not listed one by one.",
             severity="info",
             hint=AS_IT_IS,
             measured={"annotations": annotations, "of": self._annotations},
@@ -303,9 +313,10 @@ class PieceJudge:
         least = spots.area[tiny]
         many = f"{len(tiny)} segments" if len(tiny) > 1 else f"Segment {spots.segment[tiny[0]]}"
         sizes = f"{least.min()} to {least.max()}" if least.min() < least.max() else f"{least.min()}"
+        unit = _unit(spots) if least.max() > 1 else _unit(spots)[:-1]
         yield Finding.of(
             "tiny-segment",
-            f"{many} in {sample.name} {'have' if len(tiny) > 1 else 'has'} {sizes} pixels; half of the class have "
+            f"{many} in {sample.name} {'have' if len(tiny) > 1 else 'has'} {sizes} {unit}; half of the class have "
             f"{np.exp(areas.median):.0f} or more.",
             samples=(sample.name,),
             files=sample.files,
@@ -324,11 +335,13 @@ def _spots_finding(
     pixels = int(spots.area[chosen].sum())
     largest = chosen[np.argmax(spots.area[chosen])]
     numbers = f"segment {segments[0]}" if len(segments) == 1 else f"{len(segments)} segments"
+    unit = _unit(spots)
+    apart = "lies by itself" if pixels == 1 else "lie by themselves"
     places = "one place" if len(chosen) == 1 else f"{len(chosen)} places"
     if code == "stray-pixels":
         message = (
-            f"{pixels} pixels of {numbers} in {sample.name} lie by themselves in {places}, "
-            f"up to {spots.measure[chosen].max():.0f} pixels from the rest."
+            f"{counted_of(pixels, unit)} of {numbers} in {sample.name} {apart} "
+            f"in {places}, up to {spots.measure[chosen].max():.0f} {unit} from the rest."
         )
         measured = {
             "pixels": pixels,
@@ -336,7 +349,10 @@ def _spots_finding(
             "distance_px": float(spots.measure[chosen].max()),
         }
     else:
-        message = f"{pixels} pixels without a label lie inside {numbers} in {sample.name}, in {places}."
+        message = (
+            f"{counted_of(pixels, unit)} without a label {'lies' if pixels == 1 else 'lie'} inside {numbers} in "
+            f"{sample.name}, in {places}."
+        )
         measured = {"pixels": pixels, "places": len(chosen), "share": float(spots.measure[chosen].max())}
     return Finding.of(
         code,

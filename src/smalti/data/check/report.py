@@ -15,7 +15,8 @@ class CheckReport:
     """What a check found.
 
     ``findings`` come errors first, then by kind and by falling certainty. ``classes`` has a row for each class
-    (images, segments, pixels, quantiles of area), ``splits`` one for each split.
+    (images, segments, pixels and their share of all but void, quantiles of area), ``splits`` one for each split.
+    ``unit`` is what areas are counted in, pixels or voxels.
     """
 
     name: str
@@ -25,6 +26,7 @@ class CheckReport:
     classes: tuple[Mapping[str, Any], ...] = ()
     splits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seconds: float = 0.0
+    unit: str = "pixels"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -49,6 +51,7 @@ class CheckReport:
             "format": self.format,
             "samples": self.samples,
             "seconds": round(self.seconds, 2),
+            "unit": self.unit,
             "counts": self.counts,
             "codes": {code: codes[code] for code in KINDS if codes[code]},
             "findings": [finding.to_json() for finding in self.findings],

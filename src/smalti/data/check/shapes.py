@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...masks import Polygon
-from .finding import Finding
+from .finding import Finding, counted_of
 from .usual import certainty
 
 OUTSIDE_PX = 1.0
@@ -174,8 +174,8 @@ def shape_findings(
             findings.append(
                 Finding.of(
                     "outside-image",
-                    f"The outline of {record} in {sample} reaches {distance:.0f} pixels beyond the image; "
-                    f"{share:.0%} of it lies outside.",
+                    f"The outline of {record} in {sample} reaches {counted_of(round(distance), 'pixels')} beyond the "
+                    f"image; {share:.0%} of it lies outside.",
                     samples=(sample,),
                     files=files,
                     box=_inside(box, size_hw),

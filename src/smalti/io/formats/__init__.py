@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ...errors import InputError, UnknownName
 from ...segmenter import load_class
-from .format import AnnotationFormat, Recognised
+from .format import AnnotationFormat, Recognised, typed_options
 from .tree import Tree
 
 ANNOTATION_FORMATS: dict[str, str] = {
@@ -48,30 +48,43 @@ def recognise(tree: Tree, options: Mapping[str, object] | None = None) -> tuple[
     options = options or {}
     found: dict[str, Recognised] = {}
     refusals: list[InputError] = []
+    mistakes: list[InputError] = []
     for name in ANNOTATION_FORMATS:
         try:
-            recognised = make_format(name, **options).recognise(tree)
+            made = make_format(name, **options)
         except InputError as error:
             refusals.append(error)
+            continue
+        try:
+            recognised = made.recognise(tree)
+        except InputError as error:
+            mistakes.append(error)
             continue
         if recognised is not None:
             found[name] = recognised
     if len(refusals) == len(ANNOTATION_FORMATS):
         values = [refusal for refusal in refusals if not isinstance(refusal, UnknownName)]
         raise (values or [InputError(f"no annotation format has the options {', '.join(options)}")])[0]
+    place = tree.root / (tree.focus or "")
     if not found:
-        what = f"{len(tree.paths)} files" if tree.paths else "no files"
+        if mistakes:
+            raise mistakes[0]
+        if not tree.paths:
+            raise InputError(f"{place} is empty; give the folder that has the dataset")
+        what = "" if tree.focus is not None else f" ({len(tree.paths)} files)"
         raise InputError(
-            f"{tree.root / (tree.focus or '')} ({what}) looks like none of the annotation formats; "
-            f"name one: --format {', '.join(ANNOTATION_FORMATS)}"
+            f"{place}{what} looks like none of the annotation formats; if it is one, name it with format=... "
+            f"(--format on the command line): {', '.join(ANNOTATION_FORMATS)}"
         )
     ranked = sorted(found, key=lambda name: -found[name].certainty)
     best = ranked[0]
     equal = [name for name in ranked[1:] if found[name].certainty == found[best].certainty]
     if equal:
         reasons = "; ".join(f"{name} ({found[name].reason})" for name in [best, *equal])
-        raise InputError(
-            f"{tree.root / (tree.focus or '')} could be more than one format: {reasons}; "
-            "name one with --format, or the folder or file of one of them"
-        )
+        typed = [option for name in [best, *equal] for option in found[name].options]
+        if len(set(typed)) == len(typed) > 1 and all(found[name].options for name in equal):
+            advice = f"choose with {typed_options(typed)}"
+        else:
+            advice = "name one with format=... (--format on the command line)"
+        raise InputError(f"{place} could be more than one format: {reasons}; {advice}")
     return best, found[best]

@@ -51,6 +51,8 @@ class Bsds(AnnotationFormat):
     )
 
     def recognise(self, tree: Tree) -> Recognised | None:
+        if tree.focus is not None:
+            return None
         found = [path for path in _truth_files(tree) if tree.head(path, 32).startswith(_MAGIC)]
         return Recognised(0.8, f"there are {len(found)} .mat files of truth") if found else None
 

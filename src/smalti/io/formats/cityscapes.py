@@ -56,7 +56,11 @@ class Cityscapes(MaskFolder):
     )
 
     def recognise(self, tree: Tree) -> Recognised | None:
-        ends = ("_gtFine_labelIds.png", "_gtFine_instanceIds.png", "_gtCoarse_labelIds.png")
+        ends = tuple(
+            f"_{kind}{suffix}"
+            for kind in ("gtFine_labelIds", "gtFine_instanceIds", "gtCoarse_labelIds", "gtCoarse_instanceIds")
+            for suffix in (".png", ".tif")  # smalti writes TIFF where there is a spacing
+        )
         if tree.focus is not None or not any(
             "gtFine/" in each or "gtCoarse/" in each for each in tree.folders
         ):
@@ -71,16 +75,16 @@ class Cityscapes(MaskFolder):
         if listed is not None:
             return listed
         images = self.images or "**/*_leftImg8bit.*"
-        masks = self.masks or f"**/*_{self.annotations_of}_instanceIds.png"
+        masks = self.masks or f"**/*_{self.annotations_of}_instanceIds.*"
         found = find_pairs(tree, images, masks, self.group)
         if self.masks or found.masks:
             return found
-        return find_pairs(tree, images, f"**/*_{self.annotations_of}_labelIds.png", self.group)
+        return find_pairs(tree, images, f"**/*_{self.annotations_of}_labelIds.*", self.group)
 
     def open(self, tree: Tree) -> Annotations:
         pairing = self.one_pairing(tree)
         numbering = Numbering.of(self._listed(tree))
-        if pairing.masks and pairing.masks[0].endswith("labelIds.png"):
+        if pairing.masks and "labelIds." in pairing.masks[0].rpartition("/")[2]:
             return self.annotations(tree, pairing, numbering.classes, partial(read_classes, numbering))
         reader = ObjectReader(numbering, DIVISOR, ())
         return self.annotations(tree, pairing, numbering.classes, partial(read_objects, reader))

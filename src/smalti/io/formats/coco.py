@@ -30,7 +30,16 @@ from .coco_annotations import (
     segments_of,
     sound_polygons,
 )
-from .coco_files import HEAD_BYTES, CocoFile, Places, candidates, evidence, names_panoptic, read_files
+from .coco_files import (
+    HEAD_BYTES,
+    CocoFile,
+    Places,
+    candidates,
+    evidence,
+    names_panoptic,
+    read_files,
+    with_results,
+)
 from .coco_json import (
     Origin,
     Picture,
@@ -69,6 +78,9 @@ class Coco(AnnotationFormat):
         True,
         description="Whether images whose file is missing are left out; else they are samples without pixels.",
     )
+    results: str = Field(
+        "", description="A JSON list of COCO results, whose segments are read in place of the annotations."
+    )
 
     def recognise(self, tree: Tree) -> Recognised | None:
         for name in candidates(tree):
@@ -84,7 +96,9 @@ class Coco(AnnotationFormat):
 
     def _open(self, tree: Tree) -> Annotations:
         problems: list[Problem] = []
-        files = read_files(tree, panoptic=False)
+        files = read_files(tree, False, problems)
+        if self.results:
+            files = with_results(files, Path(self.results))
         places = Places(tree, files)
         classes, tables = read_categories(files, problems)
         listed: list[tuple[CocoFile, Picture]] = []
@@ -106,8 +120,10 @@ class Coco(AnnotationFormat):
             picture, (origin, class_ids), own = listed[index][1], origins[index], annotations[index]
             load = None
             if own is not None:
-                where = origin.path, own, picture.size, image_file, picture.extra
-                load = partial(_truths, *where, class_ids, classes)
+                where = f"{origin.path}, image {picture.record['id']}"
+                load = partial(
+                    _truths, where, own, picture.size, image_file, picture.extra, class_ids, classes
+                )
             return origin.sample(name, picture, image_file, load)
 
         return Annotations(samples_of(listed, places, make, problems), classes, problems)
@@ -152,7 +168,7 @@ class Coco(AnnotationFormat):
 
 
 def _truths(
-    path: Path,
+    where: str,
     annotations: Records,
     size: Size | None,
     image_file: str | None,
@@ -164,7 +180,7 @@ def _truths(
     try:
         return (segments_of(annotations, size, class_ids, classes, geometry, extra.get("void")),)
     except InputError as error:
-        raise ReadError(f"{path}, {error}") from error
+        raise ReadError(f"{where}, {error}") from error
 
 
 def _grouped(

@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ...errors import ReadError
 from .documents import read_json
+from .format import Problem
 from .images import PICTURES
 from .roles import split_of
 from .tree import Tree, inside
@@ -106,11 +108,11 @@ def candidates(tree: Tree) -> list[str]:
     return []
 
 
-def read_files(tree: Tree, panoptic: bool) -> list[CocoFile]:
+def read_files(tree: Tree, panoptic: bool, problems: list[Problem]) -> list[CocoFile]:
     """The JSON files of instances, or of panoptic segments, among the ``candidates``.
 
-    Of a folder's files with captions, keypoints and the like are left out where there are others. Raises
-    ``ReadError`` where there is none, and for one that cannot be read.
+    Of a folder's files with captions, keypoints and the like are left out where there are others; those that cannot
+    be read become ``problems``. Raises ``ReadError`` where there is none, and where none can be read.
     """
     names = candidates(tree)
     if tree.focus is None and not panoptic:
@@ -118,8 +120,13 @@ def read_files(tree: Tree, panoptic: bool) -> list[CocoFile]:
         main = [name for name in names if not posixpath.basename(name).startswith(_OTHER_KINDS)]
         names = main or names
     files = []
+    unread: list[tuple[str, ReadError]] = []
     for name in names:
-        content = read_json(tree.file(name))
+        try:
+            content = read_json(tree.file(name))
+        except ReadError as error:
+            unread.append((name, error))
+            continue
         images, annotations = content.get("images"), content.get("annotations")
         if not isinstance(images, list) or not isinstance(annotations, list | None):
             if tree.focus is not None:
@@ -137,11 +144,40 @@ def read_files(tree: Tree, panoptic: bool) -> list[CocoFile]:
             raise ReadError(f"{tree.file(name)} is of another kind of COCO's files; open it as {other}")
         elif tree.focus is not None:
             files.append(CocoFile(name, content))
+    if unread and not files:
+        raise unread[0][1]
+    problems += [Problem.of_file(name, tree.file(name), error) for name, error in unread]
     if not files:
         kind = "panoptic segments" if panoptic else "instances"
         raise ReadError(f"{tree.root} has no JSON of COCO {kind}, which has lists of images and annotations")
     told_apart = len({file.token for file in files}) == len(files) > 1
     return [replace(file, told_apart=told_apart) for file in files]
+
+
+def with_results(files: list[CocoFile], path: Path) -> list[CocoFile]:
+    """The files with the segments of a list of results (https://cocodataset.org/#format-results) as annotations.
+
+    Raises ``ReadError`` for a file that is no such list, and for a result of an image that none of the files has.
+    """
+    results = read_json(path, (list,))
+    images = [
+        {image.get("id") for image in file.table("images") if isinstance(image, dict)} for file in files
+    ]
+    parts: list[list[Any]] = [[] for _ in files]
+    for number, result in enumerate(results):
+        key = result.get("image_id") if isinstance(result, dict) else None
+        if not isinstance(result, dict) or "segmentation" not in result or not isinstance(key, int | str):
+            raise ReadError(
+                f"{path}, result {number}: wanted image_id, category_id, segmentation and score, got {result!r:.80}"
+            )
+        place = next((index for index, known in enumerate(images) if key in known), None)
+        if place is None:
+            raise ReadError(f"{path}, result {number}: no image of {files[0].path} has the id {key!r:.40}")
+        parts[place].append({**result, "id": number})
+    return [
+        replace(file, content={**file.content, "annotations": part})
+        for file, part in zip(files, parts, strict=True)
+    ]
 
 
 def names_panoptic(name: str) -> bool:

@@ -24,13 +24,12 @@ from ...provenance import Provenance
 from ...sample import Sample, SampleList
 from ...segmentation import Segmentation
 from .. import read
-from ..source import MAX_PIXELS
 from .class_lists import parse_color
 from .coco_annotations import Size
 from .coco_files import CocoFile, Places
 from .format import Problem
 from .naming import unique_names
-from .records import extent, from_about
+from .records import checked_size, extent, from_about
 from .tree import inside
 
 logger = logging.getLogger(__name__)
@@ -114,21 +113,24 @@ def _picture(record: Any, places: Places, folders: Sequence[str]) -> Picture:
     if not isinstance(extra, dict):
         return Picture(record, file_name, path, size, {}, {})
     geometry_of(extra)
+    _check_void(extra.get("void"), size)
     return Picture(record, file_name, path, size, from_about(extra), extra)
+
+
+def _check_void(void: Any, size: Size | None) -> None:
+    """Raise ``InputError`` for a void that is no run-length encoding on an image of ``size``."""
+    if void is None:
+        return
+    said = void.get("size") if isinstance(void, dict) else None
+    if not isinstance(void, dict) or "counts" not in void or (size is not None and said != [*size]):
+        raise InputError(
+            f"its {EXTRA}.void has the size {said!r:.60}, wanted run lengths of {size} (height, width)"
+        )
 
 
 def _size(height: Any, width: Any) -> Size | None:
     """None where neither is said."""
-    if type(height) is int and type(width) is int and height > 0 < width and height * width <= MAX_PIXELS:
-        return height, width
-    if height is None and width is None:
-        return None
-    if not all(isinstance(side, float) and side.is_integer() for side in (height, width)):
-        raise InputError(
-            f"height and width are whole numbers of pixels, {MAX_PIXELS} in all at most, "
-            f"got {height!r:.60} and {width!r:.60}"
-        )
-    return _size(int(height), int(width))
+    return None if height is None and width is None else checked_size(height, width)
 
 
 def samples_of(

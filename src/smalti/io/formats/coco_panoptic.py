@@ -72,7 +72,7 @@ class CocoPanoptic(AnnotationFormat):
 
     def open(self, tree: Tree) -> Annotations:
         problems: list[Problem] = []
-        files = read_files(tree, panoptic=True)
+        files = read_files(tree, True, problems)
         places = Places(tree, files)
         classes, tables = read_categories(files, problems)
         listed: list[tuple[CocoFile, Picture]] = []
@@ -227,7 +227,7 @@ def _truths(
         if not pixels and segment.get("area") != 0:
             raise ReadError(f"{path} has no pixel of segment {segment['id']}, which segments_info lists")
     try:
-        void = (labels <= 0) if its_map.void is None else decode_rle(its_map.void)
+        void = (labels <= 0) if its_map.void is None else _void(its_map.void, size)
         truth = Segmentation.from_labels(
             np.maximum(labels, 0),
             class_ids=[class_ids[segment["category_id"]] for segment in segments],
@@ -241,6 +241,18 @@ def _truths(
     except InputError as error:
         raise ReadError(f"{path}: {error}") from error
     return (truth,)
+
+
+def _void(rle: Mapping[str, Any], size: Size) -> np.ndarray:
+    """What nobody said anything of, as the annotation says. Raises ``InputError``."""
+    if rle.get("size") != [*size]:
+        raise InputError(
+            f"the {EXTRA}.void of its annotation is {rle.get('size')!r:.60} and its image {size} (height, width)"
+        )
+    try:
+        return decode_rle(rle)
+    except InputError as error:
+        raise InputError(f"the {EXTRA}.void of its annotation: {error}") from error
 
 
 def read_ids(path: Path) -> np.ndarray:

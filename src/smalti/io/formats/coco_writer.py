@@ -31,7 +31,7 @@ class Writer:
     def split(self, name: str | None) -> SplitFile:
         """The file of a split, made when first asked for."""
         if name not in self._splits:
-            safe = "" if name is None else re.sub(r"[^\w\-]+", "_", name)
+            safe = "" if name is None else re.sub(r"[^\w\-]+", "_", inside(name))
             others = {each.token.lower() for each in self._splits.values()}
             token = safe if name is None or safe else "split"
             while token.lower() in others:

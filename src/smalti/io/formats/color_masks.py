@@ -31,6 +31,9 @@ from .tree import Tree
 MAX_COLORS = 256
 """Most colours that are taken for classes when no list names them."""
 
+_NOISE = (
+    40  # how far in RGB lossy compression moves a colour, but at edges; other classes are not much farther
+)
 _BLACK = (0, 0, 0)
 _WHITE = (255, 255, 255)
 
@@ -75,7 +78,12 @@ class ColorMasks(MaskFolder):
         pairing = self.one_pairing(tree)
         colors = _Colors.of(self._listed(tree, pairing.masks), self.nearest)
         load = partial(_read_colors, colors)
-        return self.annotations(tree, pairing, colors.numbering.classes, load)
+        found = self.annotations(tree, pairing, colors.numbering.classes, load)
+        if class_list(tree, self.classes) is None:
+            black = "; black is taken for no segment" if self.background is None else ""
+            note = f"no list of classes: the {len(found.classes)} colours of the masks are called by themselves{black}"
+            return replace(found, notes=(note,))
+        return found
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
         if self.classes is None:
@@ -119,7 +127,7 @@ class ColorMasks(MaskFolder):
         if len(colors) > MAX_COLORS:
             raise InputError(
                 f"{tree.root}: {len(colors)} colours are more than classes have; give their colours with classes= and, "
-                "if the masks were kept as JPEG, nearest=60"
+                f"if the masks were kept as JPEG, nearest={_NOISE}"
             )
         return found_list([Entry(hex_color(color), None, color) for color in colors])
 
@@ -145,6 +153,10 @@ class _Colors:
         ids = dict(enumerate(meanings.values(), 1))
         return cls(Numbering(listed.classes, ids, listed.origin), keys, nearest)
 
+    def any_class(self, numbers: Iterable[int]) -> bool:
+        """Whether any of the colours of these numbers is that of a class."""
+        return any(self.numbering.ids[int(number)] > 0 for number in numbers)
+
 
 def _read_colors(colors: _Colors, path: Path) -> tuple[Segmentation, ...]:
     """The truth in a coloured mask. Raises ``ReadError`` naming a colour that is in no list."""
@@ -158,10 +170,20 @@ def _read_colors(colors: _Colors, path: Path) -> tuple[Segmentation, ...]:
         far = distance > colors.nearest
         if far.any():
             worst = int(np.argmax(np.where(far, counts, 0)))
+            needed, origin = int(np.ceil(distance[far].max())), colors.numbering.origin
+            lossy = path.suffix.lower() in LOSSY
+            noisy = place[distance <= _NOISE] + 1 if lossy else ()
+            if needed > _NOISE and not colors.any_class([*np.unique(numbers[~unknown]), *noisy]):
+                away = f", or move {Path(origin).name} away" if Path(origin).is_file() else ""
+                raise ReadError(
+                    f"{path}: none of the {len(strange)} colours of this mask is in {origin}, which belongs to other "
+                    f"masks; give the right ones with classes={{name: '#rrggbb'}}{away}"
+                )
+            noise = needed <= _NOISE or lossy
+            nearest = f", or allow the nearest with nearest={needed}" if noise else ""
             raise ReadError(
                 f"{path}: the colour {hex_color(_rgb(strange[worst]).tolist())} on {counts[worst]} pixels is not in "
-                f"{colors.numbering.origin} ({int(far.sum())} such colours); correct the list, give classes=, or allow "
-                f"the nearest with nearest={int(np.ceil(distance[far].max()))}"
+                f"{origin} ({int(far.sum())} such colours); correct the list, give classes={nearest}"
             )
         numbers[unknown] = (place + 1)[np.searchsorted(strange, keys[unknown])]
     return (colors.numbering.truth(numbers.view(np.uint16), path, image.geometry),)
@@ -344,11 +366,15 @@ def read_grey(path: Path) -> tuple[Image, np.ndarray]:
 
 
 def middle(grey: np.ndarray, path: Path) -> float:
-    """The value that divides bright from dark: half of the range; 0 for bits and for masks of nothing but 0 and 1."""
+    """The value that divides bright from dark: half of the range; 0 for bits and for masks of nothing but 0 and 1.
+
+    Up to 255 it is the range of 8 bits, however many there are room for.
+    """
     if grey.dtype.kind == "f":
         return 0.5
-    bits = grey.dtype == bool or (int(grey.max()) <= 1 and path.suffix.lower() not in LOSSY)
-    return 0 if bits else np.iinfo(grey.dtype).max // 2
+    highest = int(grey.max())
+    bits = grey.dtype == bool or (highest <= 1 and path.suffix.lower() not in LOSSY)
+    return 0 if bits else np.iinfo(np.uint8 if highest <= 255 else grey.dtype).max // 2
 
 
 def _pieces(mask: np.ndarray, connectivity: int) -> np.ndarray:

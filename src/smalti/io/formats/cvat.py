@@ -76,8 +76,13 @@ class Cvat(AnnotationFormat):
         labels: dict[str, tuple[int, int, int] | None] = {}
         pictures = Pictures(tree)
         told: dict[str, Any] = {}
+        unread: list[tuple[str, ReadError]] = []
         for path in _documents(tree):
-            root = read_xml(tree.file(path))
+            try:
+                root = read_xml(tree.file(path))
+            except ReadError as error:
+                unread.append((path, error))
+                continue
             if root.tag != "annotations":
                 if tree.focus is not None:
                     raise ReadError(
@@ -93,6 +98,9 @@ class Cvat(AnnotationFormat):
                     found[each.name] = each
             labels = document.labels | labels
             told |= document.told
+        if unread and not found:
+            raise unread[0][1]
+        problems += [Problem.of_file(path, tree.file(path), error) for path, error in unread]
         if not found and not problems:
             raise ReadError(f"{tree.root / (tree.focus or '')} has no CVAT XML with images or tracks")
         colors = {name: color for name, color in labels.items() if color is not None}

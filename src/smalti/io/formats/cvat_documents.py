@@ -12,13 +12,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ...errors import InputError, ReadError
-from ..source import MAX_PIXELS
 from .cvat_shapes import FLAGS, KINDS, THIN, Drawn, parse_shape
 from .cvat_tracks import Keyframe, Track
 from .format import Problem
 from .images import PICTURES
 from .outlines import Shape
-from .records import from_about
+from .records import checked_size, from_about
 from .tree import Tree, inside
 
 IMAGES = "images"
@@ -318,13 +317,10 @@ def _range(task: ElementTree.Element, tracks: tuple[Track, ...]) -> range:
 
 
 def _size(height: str | None, width: str | None) -> Shape:
-    try:
-        size = int(height or ""), int(width or "")
-    except ValueError:
-        size = 0, 0
-    if min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
-        raise InputError(f"height and width are whole numbers of pixels, got {height!r} and {width!r}")
-    return size
+    def number(text: str | None) -> Any:
+        return int(text) if text and _NUMBER.fullmatch(text.strip()) else text
+
+    return checked_size(number(height), number(width))
 
 
 def _color(text: str) -> tuple[int, int, int] | None:

@@ -115,7 +115,7 @@ class DicomSeg(AnnotationFormat):
             tree = Tree(folder)
             derived = {sample.name: _told(tree, sample) for sample in DicomSeg.make({}).open(tree).samples}
             if any(derived.get(pair.name) != pair for pair in pairs):
-                write_samples(folder, pairs)
+                write_samples(folder, pairs, self.name)
         return [pair.name for pair in pairs]
 
     def _classes(self, tree: Tree, segs: Sequence[SegHeader]) -> ClassSet:

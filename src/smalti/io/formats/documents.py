@@ -51,11 +51,14 @@ def read_xml(path: Path) -> ElementTree.Element:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ``ReadError``."""
+    """The mapping in a YAML file. Raises ``ReadError``, also for aliases: a few lines of them stand for gigabytes."""
     import yaml
 
+    text = _text(path)
     try:
-        content = yaml.safe_load(_text(path))
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader)):
+            raise ReadError(f"{path} has aliases (*name), which are not read; write out what they stand for")
+        content = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         first = str(error).splitlines()[0]
         raise ReadError(f"{path} is no YAML: {first}") from error

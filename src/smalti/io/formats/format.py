@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +12,7 @@ from ...classes import ClassSet
 from ...errors import InputError
 from ...masks import Polygon
 from ...sample import Sample
+from ...segmentation import Segmentation
 from ...segmenter import Parameters
 from .tree import Tree
 
@@ -27,22 +29,47 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.file}{f', {self.record}' if self.record else ''}: {self.message}"
 
+    @classmethod
+    def of_file(cls, path: str, file: Path, error: Exception) -> Problem:
+        """That all of ``path`` cannot be read, as ``error`` says, whose text begins with the place of the ``file``."""
+        told = str(error).removeprefix(str(file)).lstrip(" :")
+        return cls(path, "", f"it {told}" if told.startswith("is ") else told)
+
+
+ReadMask = Callable[[Path], tuple[Segmentation, ...]]
+"""Reads the truths in one mask file. Raises ``ReadError``."""
+
 
 @dataclass(frozen=True)
 class Annotations:
-    """What a format found in a tree: the samples in order, their classes, and the records it had to leave out."""
+    """What a format found in a tree: the samples in order, their classes, and the records it had to leave out.
+
+    ``notes`` say what was taken for granted where the files do not say it, such as what the number 0 means.
+    ``read_mask`` reads one more mask of the same meaning, where masks are files of their own.
+    """
 
     samples: Sequence[Sample]
     classes: ClassSet
     problems: Sequence[Problem] = field(default=())
+    notes: Sequence[str] = ()
+    read_mask: ReadMask | None = None
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """How surely a format takes a tree for its own (0..1), and by what, in words."""
+    """How surely a format takes a tree for its own (0..1), and by what, in words.
+
+    ``options`` are those of which one must be given, such as ``masks=annotations``, where a tree holds several truths.
+    """
 
     certainty: float
     reason: str
+    options: tuple[str, ...] = ()
+
+
+def typed_options(options: Sequence[str]) -> str:
+    """``masks=a or masks=b`` for messages, with what to type in a shell."""
+    return f"{' or '.join(options)} (--set {shlex.quote(options[0])} on the command line)"
 
 
 class AnnotationFormat(Parameters):

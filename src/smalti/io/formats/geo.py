@@ -8,6 +8,7 @@ properties; what is known of a sample is the member ``smalti`` at the top, and `
 from __future__ import annotations
 
 import json
+import math
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -129,7 +130,7 @@ class GeoJson(AnnotationFormat):
             if truths:
                 truth = truths[0]
                 extent = None if image is None else _extent(folder / image)
-                told = about(sample) | {"shape": list(truth.shape)}
+                told = _plain(about(sample)) | {"shape": list(truth.shape)}
                 content = {_MEMBER: told} | _content(
                     truth, extent
                 )  # first, so that the head of the file tells
@@ -268,9 +269,22 @@ def _told(collection: Collection) -> dict[str, Any]:
     """What smalti has written of the sample. Raises ``InputError`` for what it cannot have written."""
     told = collection.members.get(_MEMBER, {})
     if not isinstance(told, Mapping):
-        raise InputError(f"its member {_MEMBER!r} is {told!r}, wanted an object")
+        raise InputError(f"its member {_MEMBER!r} is {told!r:.60}, wanted an object")
+    told = dict(told)
+    metadata = told.get("metadata")
+    if isinstance(metadata, Mapping):
+        told["metadata"] = {name: value for name, value in metadata.items() if value is not None}
     from_about(told)
-    return dict(told)
+    return told
+
+
+def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a sample as JSON has it: numbers that do not exist are null."""
+    metadata = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in told.get("metadata", {}).items()
+    }
+    return {**told, **({"metadata": metadata} if metadata else {})}
 
 
 # Finding images

@@ -24,6 +24,7 @@ from pydantic import Field
 from ...classes import ClassSet
 from ...errors import InputError, ReadError
 from ...geometry import UNKNOWN, Geometry
+from ...image import Image
 from ...masks import Polygon, trace_polygons, trace_runs
 from ...runs import Runs
 from ...sample import Sample
@@ -189,7 +190,7 @@ class ImageJRoi(AnnotationFormat):
         shape = tuple(told["shape"]) if "shape" in told else None
         return Sample(
             name,
-            None if image_path is None else partial(read, image_path),
+            None if image_path is None else partial(_read_image, image_path, shape),
             partial(self._truths, files, image_path, shape, classes),
             image_path,
             files,
@@ -298,11 +299,21 @@ def _extent(
         assert told is not None, "open leaves out regions that have neither image nor size"
         return told, UNKNOWN
     shape, geometry = extent(image_path)
+    if told == (1, *shape):
+        return told, UNKNOWN
     if told is not None and told != shape:
         raise ReadError(
             f"{path} was drawn on an image of {told}, {image_path} is {shape}; is it another image?"
         )
     return shape, geometry
+
+
+def _read_image(path: Path, told: tuple[int, ...] | None) -> Image:
+    """The image; a volume where one of a single slice was drawn on, which its file cannot tell from a picture."""
+    image = read(path)
+    return (
+        image if told != (1, *image.shape) else Image(image.pixels[None], image.channels, source=image.source)
+    )
 
 
 def _placed(region: _Region, shape: tuple[int, ...]) -> Runs:

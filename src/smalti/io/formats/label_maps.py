@@ -17,17 +17,17 @@ from ...sample import Sample
 from ...segmentation import Segmentation
 from .class_lists import class_list, write_class_list
 from .format import Annotations, Recognised
-from .mask_classes import ClassList, Entry, found_list
+from .mask_classes import NONE, VOID, VOID_NUMBER, ClassList, Entry, found_list
 from .mask_folders import MaskFolder, of_all
 from .mask_kinds import palette_of, read_numbers
 from .numbering import (
-    VOID_NUMBER,
     Encoding,
     Numbering,
     as_tuple,
     complete,
     numbers_in,
     own_list,
+    shown_numbers,
     write_mask,
 )
 from .object_numbers import ObjectReader, put_objects, read_objects
@@ -66,7 +66,8 @@ class LabelMaps(MaskFolder):
     def open(self, tree: Tree) -> Annotations:
         pairing = self.one_pairing(tree)
         numbering = self.numbering(tree, pairing.masks)
-        return self.annotations(tree, pairing, numbering.classes, partial(read_classes, numbering))
+        found = self.annotations(tree, pairing, numbering.classes, partial(read_classes, numbering))
+        return replace(found, notes=self._notes(tree, numbering))
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
         listed = class_list(Tree(folder), self.classes)
@@ -87,6 +88,23 @@ class LabelMaps(MaskFolder):
         if masks and not listed.colored:
             listed = _in_palette_colors(listed, palette_of(tree, masks[0]))
         return Numbering.of(listed)
+
+    def _notes(self, tree: Tree, numbering: Numbering) -> tuple[str, ...]:
+        """What was taken for granted of the numbers."""
+        listed = class_list(tree, self.classes)
+        meant = {meaning: number for number, meaning in numbering.ids.items() if meaning < 1}
+        none = f"; {meant[NONE]} is taken for no segment" if self.background is None and NONE in meant else ""
+        void = f"{',' if none else ';'} {meant[VOID]} for void" if self.void is None and VOID in meant else ""
+        if listed is None:
+            numbers = [number for number, meaning in numbering.ids.items() if meaning > 0]
+            if not numbers:
+                return (f"no list of classes, and no numbers that could be some{none}{void}",)
+            called = f"{len(numbers)} numbers from {numbers[0]} to {numbers[-1]} are called 'class {numbers[0]}' ..."
+            return (f"no list of classes: the {called}{none}{void}",)
+        if listed.numbered:
+            return ()
+        counted = complete(listed, self.void, self.background)
+        return (f"names without numbers are counted: {shown_numbers(counted)}{none}{void}",)
 
     def _found(self, tree: Tree, masks: Sequence[str]) -> ClassList:
         """What the numbers in all masks may mean; masks that cannot be read say so when their truth is asked for."""

@@ -34,11 +34,12 @@ from .format import AnnotationFormat, Annotations, Problem, Recognised
 from .images import place_image
 from .label_studio_brush import encode_brush
 from .label_studio_images import Images, is_picture, local_address
-from .label_studio_regions import Drawn, Region, checked_size, parse_results
+from .label_studio_regions import Drawn, Region, parse_results
 from .outlines import Shape, united
 from .records import (
     CLASSES,
     about,
+    checked_size,
     columns,
     extent,
     from_about,
@@ -102,9 +103,14 @@ class LabelStudio(AnnotationFormat):
         tasks: dict[str, _Task] = {}
         paths = self._documents(tree)
         images = Images(tree)
+        unread: list[tuple[str, ReadError]] = []
         for path in paths:
             file = tree.file(path)
-            content = read_json(file, (list, dict))
+            try:
+                content = read_json(file, (list, dict))
+            except ReadError as error:
+                unread.append((path, error))
+                continue
             for number, record in enumerate(content if isinstance(content, list) else [content]):
                 title = f"task {record.get('id', number) if isinstance(record, dict) else number}"
                 try:
@@ -117,6 +123,9 @@ class LabelStudio(AnnotationFormat):
                     tasks[task.name] = task
                 except (InputError, ReadError) as error:
                     problems.append(Problem(path, title, str(error)))
+        if unread and not tasks:
+            raise unread[0][1]
+        problems += [Problem.of_file(path, tree.file(path), error) for path, error in unread]
         if not paths:
             raise ReadError(f"{tree.root / (tree.focus or '')} has no JSON of Label Studio's tasks")
         labels = {

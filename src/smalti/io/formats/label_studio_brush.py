@@ -47,16 +47,20 @@ def encode_brush(runs: Runs, k: int, shape: Shape) -> list[int]:
     return list(int(text, 2).to_bytes(len(text) // 8, "big"))
 
 
+def check_brush(content: bytes, shape: Shape) -> None:
+    """Raise ``InputError`` for bytes that do not begin as a brush on an image of ``shape`` does."""
+    if len(content) < 7:
+        raise InputError(f"a brush begins with 7 bytes of sizes, got {len(content)} bytes; it is cut short")
+    num, pixels = int.from_bytes(content[:4], "big"), shape[0] * shape[1]
+    if num != 4 * pixels:
+        raise InputError(f"a brush on {shape[0]} x {shape[1]} pixels has {4 * pixels} words, it says {num}")
+
+
 def decode_brush(content: bytes, shape: Shape, least_alpha: int) -> np.ndarray:
     """The mask (H, W) bool of alpha from ``least_alpha`` on. Raises ``InputError`` for bytes that lie."""
+    check_brush(content, shape)
     bits = f"{int.from_bytes(content, 'big'):0{8 * len(content)}b}"
-    if len(bits) < 53:
-        raise InputError(f"a brush begins with 7 bytes of sizes, got {len(content)} bytes; it is cut short")
-    num = int(bits[:32], 2)
-    if num != 4 * shape[0] * shape[1]:
-        raise InputError(
-            f"a brush on {shape[0]} x {shape[1]} pixels has {4 * shape[0] * shape[1]} words, it says {num}"
-        )
+    num = 4 * shape[0] * shape[1]
     word_bits = int(bits[32:37], 2) + 1
     length_bits = [int(bits[at : at + 4], 2) + 1 for at in range(37, 53, 4)]
     mask = np.zeros(num // 4, bool)

@@ -18,9 +18,9 @@ from ...errors import InputError
 from ...masks import MAX_COORDINATE
 from ...runs import Runs
 from .. import read
-from ..source import MAX_PIXELS
-from .label_studio_brush import decode_brush
+from .label_studio_brush import check_brush, decode_brush
 from .outlines import Shape, crop_runs, ellipse_runs, polygon_runs, rectangle_xy, turned
+from .records import checked_size
 
 _THIN = ("keypoint", "vector", "brushpoint")
 _ANSWERS = ("choices", "textarea", "rating", "number", "taxonomy", "datetime")
@@ -139,7 +139,9 @@ def _drawing(value: dict[str, Any], shape: Shape) -> tuple[str, np.ndarray, byte
         rle = value["rle"]
         if not isinstance(rle, list) or not all(type(byte) is int and 0 <= byte < 256 for byte in rle):
             raise InputError("rle is a list of bytes, 0 to 255")
-        return "brush", nothing, bytes(rle)
+        content = bytes(rle)
+        check_brush(content, shape)
+        return "brush", nothing, content
     if "imageDataURL" in value:
         head, _, text = str(value["imageDataURL"]).partition(",")
         try:
@@ -217,11 +219,3 @@ def _number(value: Any, name: str) -> float:
 def _size(result: dict[str, Any]) -> Shape:
     size = result.get("original_height"), result.get("original_width")
     return checked_size(*size, "original_height and original_width")
-
-
-def checked_size(height: Any, width: Any, what: str) -> Shape:
-    """A size in pixels. Raises ``InputError`` for one that cannot be."""
-    whole = all(isinstance(each, int | float) and each == each // 1 for each in (height, width))
-    if not whole or min(height, width) < 1 or height * width > MAX_PIXELS:
-        raise InputError(f"{what} are whole numbers of pixels, got {height!r} and {width!r}")
-    return int(height), int(width)

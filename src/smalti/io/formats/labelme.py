@@ -31,7 +31,6 @@ from ...runs import Runs
 from ...sample import Sample
 from ...segmentation import Segmentation
 from .. import read
-from ..source import MAX_PIXELS
 from ..writing import replacing
 from .documents import read_json
 from .format import AnnotationFormat, Annotations, Problem, Recognised
@@ -41,6 +40,7 @@ from .outlines import Shape, united
 from .records import (
     CLASSES,
     about,
+    checked_size,
     columns,
     extent,
     from_about,
@@ -299,6 +299,11 @@ def _image_of(tree: Tree, path: str, given: str) -> tuple[str | None, str]:
     if not name:
         return _same_stem(tree, path), ""
     full = posixpath.normpath(posixpath.join(folder, name))
+    if full.startswith(("/", "../")):
+        return (
+            None,
+            f"the image {given!r} is outside of the dataset; name it without folders, beside the JSON",
+        )
     try:
         full = inside(full)
         if full in tree.path_set:
@@ -339,11 +344,7 @@ def _declared(content: dict[str, Any]) -> Shape | None:
     size = content.get("imageHeight"), content.get("imageWidth")
     if size == (None, None):
         return None
-    if not all(type(length) is int and length > 0 for length in size) or size[0] * size[1] > MAX_PIXELS:  # type: ignore[operator]
-        raise InputError(
-            f"imageHeight and imageWidth are whole numbers of pixels, got {size[0]!r} and {size[1]!r}"
-        )
-    return size  # type: ignore[return-value]
+    return checked_size(*size, "imageHeight and imageWidth")
 
 
 def _extent(path: Path, content: dict[str, Any], image_path: Path | None) -> tuple[Shape, Geometry]:

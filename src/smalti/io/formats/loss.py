@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ...classes import ClassSet
+from ...geometry import Geometry
 from ...masks import trace_runs
 from ...overlaps import overlap
 from ...sample import Sample
@@ -75,6 +77,7 @@ class LossReport:
     losses: Mapping[str, Loss]
     format: str
     notes: tuple[str, ...] = ()  # about the dataset: classes that are gone, problems found on reading back
+    changes: tuple[str, ...] = ()  # of what carries no meaning: numbers and colours of classes
 
     def __bool__(self) -> bool:
         """Whether anything at all was lost."""
@@ -113,6 +116,7 @@ class LossReport:
             "samples_with_loss": sum(map(bool, self.losses.values())),
             "total": self.total.to_json(),
             "notes": list(self.notes),
+            "changes": list(self.changes),
             "by_sample": {name: loss.to_json() for name, loss in self.losses.items() if loss},
         }
 
@@ -122,10 +126,26 @@ class LossReport:
         yield f"{len(self.losses)} samples as {self.format}, {changed} of them with a loss"
         for phrase in _phrases(self.total.to_json()):
             yield f"  {phrase}"
-        for note in self.notes:
+        for note in (*self.notes, *self.changes):
             yield f"  {note}"
         if not self:
             yield "  nothing lost: every pixel, class, score and attribute came back"
+
+
+def compare_classes(wanted: ClassSet, found: ClassSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which classes are gone, and which came back with another number or colour, each in a line of words."""
+    back = {each.name: each for each in found}
+    gone = [each.name for each in wanted if each.name not in back]
+    both = [(each, back[each.name]) for each in wanted if each.name in back]
+    numbers = [f"{one.name} {one.id} is {other.id}" for one, other in both if one.id != other.id]
+    colors = [one.name for one, other in both if one.color != other.color]
+    return (
+        (f"classes not kept: {', '.join(gone)}",) if gone else (),
+        (
+            *((f"numbers of classes changed: {', '.join(numbers)}",) if numbers else ()),
+            *((f"colours of classes not kept: {', '.join(colors)}",) if colors else ()),
+        ),
+    )
 
 
 def compare(wanted: Sample, found: Sample) -> Loss:
@@ -139,13 +159,15 @@ def compare(wanted: Sample, found: Sample) -> Loss:
             lost[name] = None
     origin = found.provenance.to_json()
     lost |= dict.fromkeys(k for k, v in wanted.provenance.to_json().items() if origin.get(k) != v)
-    lost |= dict.fromkeys(k for k, v in wanted.metadata.items() if found.metadata.get(k) != v)
+    lost |= dict.fromkeys(k for k, v in wanted.metadata.items() if not _same(v, found.metadata.get(k)))
+    change, geometry = _image_change(wanted, found)
+    lost |= dict.fromkeys(geometry)
     return Loss(
         **{each.name: getattr(whole, each.name) for each in fields(Loss) if each.type == "int"}
         | {"annotators_lost": max(0, len(given[0]) - len(given[1]))},
         attributes_changed=whole.attributes_changed,
         fields_lost=tuple(lost),
-        image_changed=_image_change(wanted, found),
+        image_changed=change,
     )
 
 
@@ -184,7 +206,7 @@ def compare_segmentations(wanted: Segmentation, found: Segmentation) -> Loss:
             )
         ),
         attributes_changed=_attributes_changed(wanted, found, pairs),
-        fields_lost=_geometry_lost(wanted, found),
+        fields_lost=_geometry_lost(wanted.geometry, found.geometry),
     )
 
 
@@ -317,10 +339,16 @@ def _equal(column: np.ndarray, back: np.ndarray) -> np.ndarray:
     return np.isclose(column.astype(np.float64), back.astype(np.float64), rtol=1e-6, equal_nan=True)
 
 
-def _geometry_lost(wanted: Segmentation, found: Segmentation) -> tuple[str, ...]:
-    one, other = wanted.geometry, found.geometry
+def _same(one: Any, other: Any) -> bool:
+    return bool(one == other or (one != one and other != other))  # NaN is what it was
+
+
+def _geometry_lost(one: Geometry, other: Geometry) -> tuple[str, ...]:
     lost = []
-    if one.spacing is not None and not (
+    if one.spacing is None:
+        if other.spacing is not None:
+            lost.append(f"that the spacing is unknown (now {other})")
+    elif not (
         other.spacing is not None
         and one.unit == other.unit
         and np.allclose(one.spacing, other.spacing, rtol=_LENGTH_TOLERANCE, atol=0)
@@ -337,22 +365,29 @@ def _geometry_lost(wanted: Segmentation, found: Segmentation) -> tuple[str, ...]
     return tuple(lost)
 
 
-def _image_change(wanted: Sample, found: Sample) -> str:
-    """How the image differs; files copied as they are need not be decoded to know that they do not."""
+def _image_change(wanted: Sample, found: Sample) -> tuple[str, tuple[str, ...]]:
+    """How the image differs, and what of its geometry is lost.
+
+    Files copied as they are need not be decoded to know that they do not differ.
+    """
     if wanted.load_image is None:
-        return ""
+        return "", ()
     if found.load_image is None:
-        return "the image is not kept"
+        return "the image is not kept", ()
     paths = wanted.image_path, found.image_path
     if paths[0] is not None and paths[1] is not None and filecmp.cmp(paths[0], paths[1], shallow=False):
-        return ""
-    one, other = wanted.image.pixels, found.image.pixels
+        return "", ()
+    images = wanted.image, found.image
+    geometry = _geometry_lost(images[0].geometry, images[1].geometry)
+    if images[0].channels != images[1].channels:
+        geometry += ("channel names",)
+    one, other = images[0].pixels, images[1].pixels
     if one.shape != other.shape:
-        return f"size {one.shape} became {other.shape}"
+        return f"size {one.shape} became {other.shape}", geometry
     if one.dtype != other.dtype:
-        return f"{one.dtype} became {other.dtype}"
+        return f"{one.dtype} became {other.dtype}", geometry
     differs = int(np.count_nonzero(one != other))
-    return f"{differs} of {one.size} values differ" if differs else ""
+    return f"{differs} of {one.size} values differ" if differs else "", geometry
 
 
 _WORDS = {

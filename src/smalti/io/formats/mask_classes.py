@@ -17,6 +17,8 @@ from ...errors import InputError
 
 VOID = -1  # where an id of a class stands for others
 NONE = 0
+VOID_NUMBER = 255
+"""What masks of 8 bits hold where nobody said what is there, by custom (Pascal VOC's border, Cityscapes' train ids)."""
 
 Color = tuple[int, int, int]
 

@@ -20,13 +20,13 @@ from ...sample import Sample, SampleList
 from ...segmentation import Segmentation
 from .. import read
 from .class_lists import class_list
-from .format import AnnotationFormat, Annotations, Recognised
+from .format import AnnotationFormat, Annotations, ReadMask, Recognised, typed_options
 from .images import PICTURES, place_image
 from .mask_kinds import Kind, look
 from .pairing import Pair, Pairing, find_pairs
 from .records import about
-from .roles import split_of
-from .sample_lists import read_samples, write_samples
+from .roles import split_of, unnamed
+from .sample_lists import SAMPLES, listed_format, read_samples, write_samples
 from .tree import Tree, inside
 
 _Read = TypeVar("_Read")
@@ -51,9 +51,13 @@ class MaskFolder(AnnotationFormat):
         """Whether the masks of ``tree`` are of this kind, judged ``by_list`` of classes too."""
         if tree.focus is not None:
             return None
+        told = None if self.images or self.masks else listed_format(tree)
+        if told is not None:
+            return Recognised(0.95, f"{SAMPLES} says so") if told == self.name else None
         listed = None
         with suppress(SmaltiError):  # with a list that is wrong the masks are what they are; open says it
             listed = class_list(tree, getattr(self, "classes", None)) if by_list else None
+        self.check_named(tree)
         try:
             pairing = self.pairing(tree)
         except SmaltiError:
@@ -63,12 +67,23 @@ class MaskFolder(AnnotationFormat):
             if found is None or found.kind != kind:
                 return None
             return Recognised(0.6 if listed is None else 0.7, found.reason)
-        fitting = []
+        fitting: dict[str, str] = {}
         for choice in filter(None, pairing.choices):
             found = look(tree, find_pairs(tree, self.images, choice).masks, listed)
             if found is not None and found.kind == kind:
-                fitting.append(f"{choice} ({found.reason})")
-        return Recognised(0.4, f"masks={' or masks='.join(fitting)}") if fitting else None
+                fitting[f"masks={choice}"] = f"masks={choice}, where {found.reason}"
+        return Recognised(0.4, " or ".join(fitting.values()), tuple(fitting)) if fitting else None
+
+    def check_named(self, tree: Tree) -> None:
+        """Raise ``InputError`` where ``images`` or ``masks`` name nothing that is there."""
+        for text, role in ((self.images, "images"), (self.masks, "masks")):
+            folders = unnamed(tree, text)
+            if folders is not None:
+                there = ", ".join(each or "." for each in folders[:10]) or "none"
+                more = ", ..." if len(folders) > 10 else ""
+                raise InputError(
+                    f"{tree.root}: {role}={text} names no picture; folders with pictures: {there}{more}"
+                )
 
     def pairing(self, tree: Tree) -> Pairing:
         """Images and masks, by the list of samples if there is one and nothing else is asked for."""
@@ -81,10 +96,11 @@ class MaskFolder(AnnotationFormat):
             raise ReadError(
                 f"{tree.root / tree.focus} is one file; give the folder that has images and masks"
             )
+        self.check_named(tree)
         pairing = self.pairing(tree)
         if pairing.choices:
-            names = " or ".join(repr(choice) for choice in pairing.choices if choice)
-            raise InputError(f"{tree.root}: images have masks of several kinds; choose with masks={names}")
+            typed = typed_options([f"masks={choice}" for choice in pairing.choices if choice])
+            raise InputError(f"{tree.root}: images have masks of several kinds; choose with {typed}")
         if not pairing.pairs and not pairing.problems:
             raise ReadError(f"{tree.root} has no folder of images; name them with images= and masks=")
         return pairing
@@ -94,7 +110,7 @@ class MaskFolder(AnnotationFormat):
         tree: Tree,
         pairing: Pairing,
         classes: ClassSet,
-        load: Callable[[Path], tuple[Segmentation, ...]],
+        load: ReadMask,
         load_image: Callable[[Path], Image] = read,
     ) -> Annotations:
         """The samples of the pairs, whose truths ``load(path of the mask)`` reads; it must be picklable."""
@@ -104,7 +120,7 @@ class MaskFolder(AnnotationFormat):
             [None if pair.image is None else above + pair.image for pair in pairs],
             _Maker(tree.root, pairs, load, load_image).sample,
         )
-        return Annotations(samples, classes, pairing.problems)
+        return Annotations(samples, classes, pairing.problems, read_mask=load)
 
     def write_folder(
         self,
@@ -135,10 +151,6 @@ class MaskFolder(AnnotationFormat):
                 raise InputError(
                     f"{sample.name} is a {kind} of {truth.shape}, not for {self.title}; write {others} or smalti"
                 )
-            if truth is not None and truth.classes != classes:
-                raise InputError(
-                    f"sample {sample.name!r} has other classes than its dataset: {truth.classes}"
-                )
             place = _place(sample, taken)
             where = {"place": place, "name": place.rpartition("/")[2]}
             image = place_image(sample, folder, images.format(**where), _IMAGE_SUFFIXES[ndim])
@@ -149,8 +161,9 @@ class MaskFolder(AnnotationFormat):
             pairs.append(Pair(inside(sample.name), image, mask_name, split, group, fields or None))
         derived = self.pairing(Tree(folder))
         found = {pair.name: pair for pair in derived.pairs}
-        if derived.choices or derived.problems or any(found.get(pair.name) != pair for pair in pairs):
-            write_samples(folder, pairs)
+        other = derived.choices or derived.problems or any(found.get(pair.name) != pair for pair in pairs)
+        if other or (derived.masks and type(self).make({}).recognise(Tree(folder)) is None):
+            write_samples(folder, pairs, self.name)
         return [pair.name for pair in pairs]
 
 

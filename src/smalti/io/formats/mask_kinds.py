@@ -19,7 +19,7 @@ from ...geometry import Geometry
 from ..decoding import Request
 from ..raster import decode
 from ..source import opened
-from .mask_classes import ClassList
+from .mask_classes import VOID_NUMBER, ClassList, Entry
 from .tree import Tree
 
 Kind = Literal["classes", "objects", "colors", "binary", "volumes"]
@@ -46,6 +46,7 @@ class Mask(NamedTuple):
     values: np.ndarray
     geometry: Geometry
     colored: bool
+    picture: bool = False  # stored with three channels, all the same if it is not ``colored``
 
 
 def read_mask(path: Path) -> Mask:
@@ -63,14 +64,15 @@ def read_mask(path: Path) -> Mask:
         raise ReadError(f"{path} holds {pixels.min()}, wanted a mask of numbers from 0")
     if channels in (2, 4):
         pixels = pixels[..., :-1]
-    if pixels.shape[-1] == 3 and pixels.ndim == 3:
+    picture = pixels.shape[-1] == 3 and pixels.ndim == 3
+    if picture:
         if not (pixels[..., :1] == pixels).all():
-            return Mask(pixels, decoded.geometry, True)
+            return Mask(pixels, decoded.geometry, True, True)
         pixels = pixels[..., :1]
     if pixels.shape[-1] != 1:
         raise ReadError(f"{path} has {channels} channels, wanted a mask with one, or a coloured one")
     mask = np.ascontiguousarray(pixels[..., 0])
-    return Mask(mask.view(np.uint8) if mask.dtype == bool else mask, decoded.geometry, False)
+    return Mask(mask.view(np.uint8) if mask.dtype == bool else mask, decoded.geometry, False, picture)
 
 
 def read_numbers(path: Path) -> tuple[np.ndarray, Geometry]:
@@ -95,10 +97,11 @@ def palette_of(tree: Tree, path: str) -> np.ndarray | None:
 def look(tree: Tree, paths: Sequence[str], listed: ClassList | None) -> Look | None:
     """What the masks at ``paths`` hold, judged by five of them spread over all; None where none can be read.
 
-    Coloured pictures, and palettes that differ from mask to mask, are colours. A folder called ``instances`` has
-    objects, and so have 16 bits unless a list of classes has such numbers. One value beside 0, or values nearly all
-    of which lie near 0 and 255, are one object against the rest. Then a list of classes beside the masks decides for
-    classes; without one, numbers 1, 2, 3 ... each of which is one connected piece are objects.
+    Coloured pictures, palettes that differ from mask to mask, and grey pictures whose greys are colours of a list of
+    classes, are colours. A folder called ``instances`` has objects, and so have 16 bits unless a list of classes has
+    all of their numbers. One value beside 0, or values nearly all of which lie near 0 and 255, are one object against
+    the rest. Then a list of classes beside the masks decides for classes; without one, numbers 1, 2, 3 ... each of
+    which is one connected piece are objects.
     """
     if not paths:
         return None
@@ -120,6 +123,10 @@ def look(tree: Tree, paths: Sequence[str], listed: ClassList | None) -> Look | N
     values = [mask.values for mask in masks]
     if any(mask.ndim == 3 for mask in values):
         return Look("volumes", "the masks are volumes")
+    if listed is not None and listed.colored and all(mask.picture for mask in masks):
+        known = {entry.color for entry in listed.entries}
+        if all((grey, grey, grey) in known for mask in values for grey in np.unique(mask).tolist()):
+            return Look("colors", "the masks are pictures in colours of a list of classes")
     return _by_values(values, any(word in chosen[0].lower() for word in OBJECT_WORDS), listed)
 
 
@@ -127,16 +134,16 @@ def _by_values(values: list[np.ndarray], objects_by_name: bool, listed: ClassLis
     numbers = np.unique(np.concatenate([np.unique(mask) for mask in values]))
     shown = f"{numbers[0]}..{numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
     above = numbers[numbers > 0]
-    entries = () if listed is None else listed.entries
+    entries = () if listed is None else listed.with_numbers().entries
     if objects_by_name:
         return Look("objects", "the masks lie in a folder of instances")
     if any(mask.dtype.itemsize > 1 for mask in values):
-        if any(entry.value is not None and entry.value > 255 for entry in entries):
+        known = {entry.value for entry in entries} | {0, VOID_NUMBER}
+        if entries and known.issuperset(numbers.tolist()):
             return Look("classes", f"the masks hold the numbers {shown} of a list of classes")
         return Look("objects", f"the masks have numbers of 16 bits or more ({shown})")
     if len(above) <= 1 and (not len(above) or above[0] in (1, 255)):
-        named = sum(entry.kind == "class" for entry in entries)
-        if not entries or (named == 1 and (not len(above) or above[0] == 255)):
+        if not entries or _is_of_one(entries, above):
             return Look("binary", f"the masks hold nothing but {' and '.join(map(str, numbers))}")
     elif _is_soft(values):
         return Look("binary", f"the masks hold {shown}, but hardly anything between 0 and 255")
@@ -145,6 +152,17 @@ def _by_values(values: list[np.ndarray], objects_by_name: bool, listed: ClassLis
     if _is_numbered_pieces(values):
         return Look("objects", "the masks hold 1, 2, 3 ..., and each number is one connected piece")
     return Look("classes", f"the masks hold the numbers {shown}")
+
+
+def _is_of_one(entries: Sequence[Entry], above: np.ndarray) -> bool:
+    """Whether a list names the one thing that masks of nothing but 0 and 255 show: no other number of it is meant."""
+    classes = [entry.value for entry in entries if entry.kind == "class"]
+    if len(classes) != 1 or above.tolist() == [1]:
+        return False
+    void = any(entry.kind == "void" for entry in entries)
+    if not len(above):
+        return not void
+    return VOID_NUMBER not in {entry.value for entry in entries} or (classes == [VOID_NUMBER] and not void)
 
 
 def _is_soft(values: list[np.ndarray]) -> bool:

@@ -126,7 +126,7 @@ class Nifti(AnnotationFormat):
             part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
         derived = Nifti.make({}).open(Tree(folder)) if pairs else Annotations([], classes)
         if derived.problems or [_told(sample, folder) for sample in derived.samples] != pairs:
-            write_samples(folder, pairs)
+            write_samples(folder, pairs, self.name)
         return [pair.name for pair in pairs]
 
     # Reading

@@ -15,10 +15,7 @@ from ...segmentation import Segmentation
 from ..encode import encode_label_png
 from ..labels import write_labels
 from ..writing import replacing
-from .mask_classes import NONE, VOID, ClassList, Entry
-
-VOID_NUMBER = 255
-"""What masks of 8 bits hold where nobody said what is there, by custom (Pascal VOC's border, Cityscapes' train ids)."""
+from .mask_classes import NONE, VOID, VOID_NUMBER, ClassList, Entry
 
 
 @dataclass(frozen=True)
@@ -60,10 +57,14 @@ def complete(
 ) -> ClassList:
     """The list with a number for every entry, and with what 0 and 255 mean where it does not say.
 
-    Numbers that a person calls ``void`` or ``background`` are that, whatever the list says.
+    Numbers that a person calls ``void`` or ``background`` are that, whatever the list says. Raises ``InputError`` where
+    the list has no numbers and these are what counting gives to a class: then it is counted otherwise than is meant.
     """
-    listed = listed.with_numbers(zero_is_class=background is not None and 0 not in as_tuple(background))
-    listed = listed.with_meanings(as_tuple(void), as_tuple(background))
+    counted = listed.with_numbers(zero_is_class=background is not None and 0 not in as_tuple(background))
+    if not listed.numbered:
+        _check_counted(counted, void, "void")
+        _check_counted(counted, background, "background")
+    listed = counted.with_meanings(as_tuple(void), as_tuple(background))
     named = {entry.value for entry in listed.entries}
     added = []
     if background is None and 0 not in named:
@@ -75,6 +76,22 @@ def complete(
     ):
         added.append(Entry("void", VOID_NUMBER, kind="void"))
     return ClassList(listed.entries + tuple(added), listed.origin)
+
+
+def _check_counted(listed: ClassList, numbers: int | tuple[int, ...] | None, what: str) -> None:
+    for entry in listed.entries:
+        if entry.kind == "class" and entry.value in as_tuple(numbers):
+            names = [f'"{each.name}": {index}' for index, each in enumerate(listed.entries[:2])]
+            raise InputError(
+                f"{listed.origin}: names without numbers are counted ({shown_numbers(listed)}), so "
+                f"{what}={entry.value} would be {entry.name!r}; number the names, as in {{{', '.join(names)}, ...}}"
+            )
+
+
+def shown_numbers(listed: ClassList) -> str:
+    """The first numbers of a list with their names, for messages: ``1 sky, 2 building, ...``."""
+    shown = [f"{entry.value} {entry.name}" for entry in listed.entries[:3]]
+    return ", ".join([*shown, "..."] if len(listed.entries) > 3 else shown)
 
 
 def own_list(
@@ -142,7 +159,8 @@ class Encoding:
 def write_mask(place: Path, values: np.ndarray, geometry: Geometry) -> Path:
     """Write a mask of numbers beside ``place``, a path without suffix; gives its path.
 
-    PNG of 8 bits where they are enough, else of 16; TIFF for volumes, larger numbers, and where there is a spacing.
+    PNG of 8 bits where they are enough, else of 16; TIFF, of as few bits, for volumes, larger numbers, and where there
+    is a spacing.
     """
     highest = int(values.max())
     suffix = ".tif" if values.ndim == 3 or highest > 65535 or geometry.known else ".png"
@@ -152,7 +170,7 @@ def write_mask(place: Path, values: np.ndarray, geometry: Geometry) -> Path:
         with replacing(path) as part:
             part.write_bytes(content)
     else:
-        write_labels(path, values, geometry)
+        write_labels(path, values, geometry, small=True)
     return path
 
 

@@ -34,7 +34,7 @@ from .mask_folders import MaskFolder
 from .numbering import complete, own_list, write_mask
 from .pairing import Pair, Pairing, find_pairs
 from .roles import MASK_WORDS, Files, Folder, by_role, describe, pictures
-from .sample_lists import read_samples
+from .sample_lists import listed_format, read_samples
 from .segment_lists import SUFFIX, read_segments, write_segments
 from .tree import Tree, inside
 
@@ -64,7 +64,7 @@ class ObjectMasks(MaskFolder):
     )
 
     def recognise(self, tree: Tree) -> Recognised | None:
-        if tree.focus is not None:
+        if tree.focus is not None or listed_format(tree) not in (None, self.name):
             return None
         if any(folder and folder + LIST in tree.path_set for folder in tree.folders):
             return Recognised(0.95, f"masks have {LIST} beside them")
@@ -86,6 +86,7 @@ class ObjectMasks(MaskFolder):
             raise ReadError(
                 f"{tree.root / tree.focus} is one file; give the folder that has images and masks"
             )
+        self.check_named(tree)
         listed = read_samples(tree)
         found = list(_found(tree, self.images, self.masks)) if listed is None else _listed(tree, listed)
         if not found:
@@ -94,12 +95,16 @@ class ObjectMasks(MaskFolder):
             )
         problems = [] if listed is None else list(listed.problems)
         classes, by_name = self._classes(tree, found)
-        samples = []
+        samples: dict[str, Sample] = {}
         for each in found:
-            sample, lies = _sample(tree, each, classes, by_name, self.threshold)
-            samples.append(sample)
+            other = samples.get(each.pair.name)
+            if other is not None:
+                message = f"it and {other.image_path} are images of one name; keep one of them"
+                problems.append(Problem(str(each.pair.image), "", message, each.pair.name))
+                continue
+            samples[each.pair.name], lies = _sample(tree, each, classes, by_name, self.threshold)
             problems += lies
-        return Annotations(samples, classes, problems)
+        return Annotations(list(samples.values()), classes, problems)
 
     def pairing(self, tree: Tree) -> Pairing:
         return Pairing([each.pair for each in _found(tree, self.images, self.masks)])

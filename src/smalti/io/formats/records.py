@@ -22,6 +22,7 @@ from ...sample import Sample
 from ...segmentation import Segmentation
 from .. import read
 from ..headers import image_size
+from ..source import MAX_PIXELS
 from ..writing import replacing
 from .images import PICTURES
 from .tree import Tree
@@ -145,6 +146,20 @@ def extent(path: Path) -> tuple[tuple[int, ...], Geometry]:
         image = read(path)
         return image.shape, image.geometry
     return image_size(path), UNKNOWN
+
+
+def checked_size(height: Any, width: Any, what: str = "height and width") -> tuple[int, int]:
+    """A size that a file says, in pixels. Raises ``InputError`` for one that cannot be.
+
+    Whole numbers may be written as 480.0 but not as text, and are at most ``MAX_PIXELS`` together.
+    """
+    sides = (height, width)
+    whole = all(type(side) is int or (type(side) is float and side.is_integer()) for side in sides)
+    if not whole or min(sides) < 1 or height * width > MAX_PIXELS:
+        raise InputError(
+            f"{what} are whole numbers of pixels, {MAX_PIXELS} in all at most, got {height!r:.60} and {width!r:.60}"
+        )
+    return int(height), int(width)
 
 
 def xml_text(text: str) -> str:

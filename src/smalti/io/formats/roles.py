@@ -244,6 +244,13 @@ class Wanted:
         return path.startswith(f"{self.text}/") or (not self.anchored and f"/{self.text}/" in path)
 
 
+def unnamed(tree: Tree, text: str) -> list[str] | None:
+    """The folders that have pictures, where ``text`` names none of these; None where it is empty or does."""
+    wanted = Wanted.of(tree, text, "mask")
+    found = pictures(tree.paths) if wanted is not None else {}
+    return None if wanted is None or any(wanted.take(files)[0] for files in found.values()) else list(found)
+
+
 def _glob(text: str) -> str:
     """A regular expression for a glob in which ``*`` stays inside a folder and ``**`` does not."""
     signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}

@@ -1,13 +1,15 @@
 """``samples.json``: what folders cannot say of the samples of a dataset written by smalti.
 
 Names, splits and groups are told by folders. Where these would tell others than the samples have, or a sample's origin
-is known, the list has one record for each sample: ``{"name", "image", "mask", "split", "group", "provenance",
-"metadata"}``, all but the name only where there is something to say, paths below the folder of the list.
+is known, or the masks would be taken for those of another format, the list names the format and has one record for each
+sample: ``{"name", "image", "mask", "split", "group", "provenance", "metadata"}``, all but the name only where there is
+something to say, paths below the folder of the list.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ SAMPLES = "samples.json"
 
 _MARK = "smalti_samples"
 _VERSION = 1
+_FORMAT = re.compile(rb'"smalti_samples":[0-9]+,"format":"([a-z-]{1,40})"')
 
 
 def read_samples(tree: Tree) -> Pairing | None:
@@ -70,7 +73,13 @@ def _pair(tree: Tree, record: Any) -> Pair:
     return Pair(inside(record["name"]), paths[0], paths[1], split, group, fields)
 
 
-def write_samples(folder: Path, pairs: Sequence[Pair]) -> None:
+def listed_format(tree: Tree) -> str | None:
+    """The format that ``samples.json`` says the folder was written in; None where it does not."""
+    found = _FORMAT.search(tree.head(SAMPLES, 128)) if SAMPLES in tree.path_set else None
+    return None if found is None else found[1].decode()
+
+
+def write_samples(folder: Path, pairs: Sequence[Pair], format: str) -> None:
     """Put ``samples.json`` into ``folder``; the further fields of the pairs must be plain values."""
     records = []
     for pair in pairs:
@@ -78,5 +87,5 @@ def write_samples(folder: Path, pairs: Sequence[Pair]) -> None:
         del record["fields"]
         records.append({key: value for key, value in record.items() if value})
     with replacing(folder / SAMPLES) as part:
-        content = {_MARK: _VERSION, "samples": records}
+        content = {_MARK: _VERSION, "format": format, "samples": records}
         part.write_text(json.dumps(content, separators=(",", ":"), ensure_ascii=False), encoding="utf-8")

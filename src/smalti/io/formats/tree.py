@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
 from pathlib import Path, PurePosixPath
@@ -24,8 +24,6 @@ _LISTS = ("annotations", "annotation")  # a list in such a folder names images b
 _WORTH_KEEPING = 2_000  # files; fewer are listed as fast as a listing is recalled
 _SETTLED_NS = 2_000_000_000  # a folder changed just before it was listed may change again within one tick
 _DIGITS = str.maketrans("123456789", "000000000")
-
-Folders = dict[str, tuple[int, int, int]]  # path below the root -> device, inode, time of last change in ns
 
 
 class Tree:
@@ -62,22 +60,23 @@ class Tree:
         if kept is not None:
             return kept
         listed_ns = time.time_ns()
-        folders: Folders = {}
-        names: dict[str, list[str]] = {}
-        for folder, found in _walk(self.root, folders):
-            names[folder] = found
+        found = _Found()
+        found.walk(self.root)
+        names = found.names
         paths = tuple(
             folder + name for folder in sorted(names, key=natural) for name in _in_order(names[folder])
         )
-        newest = max((changed for _, _, changed in folders.values()), default=0)
-        if len(paths) >= _WORTH_KEEPING and newest < listed_ns - _SETTLED_NS:
+        settled = (
+            max((changed for _, _, changed in found.folders.values()), default=0) < listed_ns - _SETTLED_NS
+        )
+        if len(paths) >= _WORTH_KEEPING and settled and not found.linked:
             remember(
                 "listings",
                 self.root,
                 {
                     "paths": to_column(list(paths)),
-                    "folders": to_column([folder or "." for folder in folders]),
-                    "stamps": np.array(list(folders.values()), np.int64),
+                    "folders": to_column([folder or "." for folder in found.folders]),
+                    "stamps": np.array(list(found.folders.values()), np.int64),
                 },
             )
         return paths
@@ -160,36 +159,60 @@ def _in_order(names: list[str]) -> list[str]:
     return sorted(names, key=natural)
 
 
-def _walk(root: Path, folders: Folders) -> Iterator[tuple[str, list[str]]]:
-    """Each folder below ``root`` that has files, with their names; fills ``folders`` with what was listed."""
-    waiting = [("", str(root))]
-    seen = set()
-    count = 0
-    while waiting:
-        prefix, folder = waiting.pop()
-        names = []
-        try:
-            status = os.stat(folder)  # noqa: PTH116  # many folders; Path costs more than the call
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            folders[prefix] = status.st_dev, status.st_ino, status.st_mtime_ns
-            with os.scandir(folder) as found:
-                for each in found:
-                    name = each.name
-                    if name[0] == "." or name in _HIDDEN:
+@dataclass
+class _Found:
+    """What is below a folder: the names of the files in each folder, and what tells that a folder is still the same.
+
+    ``linked`` says that a link leads elsewhere: where it leads may change without any folder here doing so.
+    """
+
+    names: dict[str, list[str]] = field(default_factory=dict)
+    folders: dict[str, tuple[int, int, int]] = field(
+        default_factory=dict
+    )  # device, inode, time of last change in ns
+    linked: bool = False
+
+    def walk(self, root: Path) -> None:
+        """List all below ``root``. Raises ``ReadError`` for a folder that cannot be listed."""
+        waiting = [("", str(root))]
+        seen = set()
+        count = 0
+        while waiting:
+            prefix, folder = waiting.pop()
+            try:
+                status = os.stat(folder)  # noqa: PTH116  # many folders; Path costs more than the call
+                if (status.st_dev, status.st_ino) in seen:
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                self.folders[prefix] = status.st_dev, status.st_ino, status.st_mtime_ns
+                names, below = self._list(folder)
+            except OSError as error:
+                raise ReadError(f"{folder} cannot be listed: {error.strerror or error}") from error
+            waiting += [(f"{prefix}{name}/", path) for name, path in below]
+            count += len(names)
+            if count > MAX_FILES:
+                raise InputError(f"{root} holds more than {MAX_FILES} files; name the dataset's own folder")
+            if names:
+                self.names[prefix] = names
+
+    def _list(self, folder: str) -> tuple[list[str], list[tuple[str, str]]]:
+        """Names of the files in one folder, and the folders in it with their paths."""
+        names: list[str] = []
+        below: list[tuple[str, str]] = []
+        with os.scandir(folder) as entries:
+            for each in entries:
+                name = each.name
+                if name[0] == "." or name in _HIDDEN:
+                    continue
+                if each.is_symlink():
+                    self.linked = True
+                    if not os.path.exists(each.path):  # noqa: PTH110  # leads nowhere, or to itself
                         continue
-                    if each.is_file():
-                        names.append(name)
-                    elif each.is_dir():
-                        waiting.append((f"{prefix}{name}/", each.path))
-        except OSError as error:
-            raise ReadError(f"{folder} cannot be listed: {error.strerror or error}") from error
-        count += len(names)
-        if count > MAX_FILES:
-            raise InputError(f"{root} holds more than {MAX_FILES} files; name the dataset's own folder")
-        if names:
-            yield prefix, names
+                if each.is_file():
+                    names.append(name)
+                elif each.is_dir():
+                    below.append((name, each.path))
+        return names, below
 
 
 def _recalled(root: Path) -> tuple[str, ...] | None:

@@ -134,18 +134,19 @@ def _samples(
             where = f"{root}{CLASSES}/{name}.png" if name in masks else f"{root}{LISTS}"
             problems.append(Problem(where, name, f"there is no image {IMAGES}/{name}; add it", prefix + name))
             continue
-        paths = tuple(tree.file(each[name]) for each in (masks, objects) if name in each)
+        paths = (
+            tuple(tree.file(each[name]) for each in (masks, objects) if name in each) if name in masks else ()
+        )
         box_file = f"{root}{BOXES}/{name}.xml"
         boxes = tree.file(box_file) if box_file in tree.path_set else None
-        truths = partial(_truths, paths[0], paths[1] if len(paths) > 1 else None, boxes, numbering)
         image = tree.file(images[name])
         found.append(
             Sample(
                 prefix + name,
                 partial(read, image),
-                truths if name in masks else None,
+                partial(_truths, paths, boxes, numbering) if paths else None,
                 image,
-                paths if name in masks else (),
+                paths,
                 splits.get(name),
             )
         )
@@ -185,9 +186,9 @@ def _splits(tree: Tree, root: str, problems: list[Problem]) -> dict[str, str | N
 # Reading
 
 
-def _truths(
-    class_file: Path, object_file: Path | None, box_file: Path | None, numbering: Numbering
-) -> tuple[Segmentation]:
+def _truths(paths: tuple[Path, ...], box_file: Path | None, numbering: Numbering) -> tuple[Segmentation]:
+    """The truth in a mask of classes and, where there is one, of objects."""
+    class_file, object_file = paths[0], paths[1] if len(paths) > 1 else None
     semantic = numbering.truth(_numbers(read_mask(class_file), class_file, numbering), class_file, UNKNOWN)
     if object_file is None:
         return (semantic,)

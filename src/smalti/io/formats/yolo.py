@@ -186,7 +186,7 @@ class Yolo(AnnotationFormat):
             found = back.get(str(folder / str(pair.image)))
             told = (pair.name, pair.split, pair.group, pair.mask is not None, pair.fields)
             if found is None or told != (found.name, found.split, found.group, found.annotated, None):
-                write_samples(folder, pairs)
+                write_samples(folder, pairs, self.name)
                 return
 
 

@@ -24,6 +24,7 @@ _USUAL = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 _SPLIT_KEYS = ("train", "val", "valid", "validation", "test")
 _MOST_YAML = 50
 _MOST_CLASSES = 100_000
+_HIGHEST_CLASS = 2**31 - 2
 
 
 @dataclass
@@ -100,12 +101,11 @@ def _names(content: dict[str, Any], path: str, problems: list[Problem]) -> dict[
     names: dict[int, str] = {}
     for key, value in given.items():
         text = str(value).strip()
-        if not str(key).isdecimal() or not text or isinstance(value, dict | list):
-            problems.append(
-                Problem(path, f"names, {key!r:.40}", f"wanted a number and a name, got {value!r:.60}")
-            )
+        number = int(key) if str(key).isdecimal() and len(str(key)) <= 10 else -1
+        if not 0 <= number < _HIGHEST_CLASS or not text or isinstance(value, dict | list):
+            wanted = f"wanted a number below {_HIGHEST_CLASS} and a name"
+            problems.append(Problem(path, f"names, {key!r:.40}", f"{wanted}, got {value!r:.60}"))
             continue
-        number = int(key)
         names[number] = f"{text} ({number})" if text in names.values() else text
     if isinstance(count, int) and count != len(given):
         problems.append(Problem(path, "nc", f"it says {count} classes and names {len(given)}; correct one"))

@@ -1,4 +1,4 @@
-"""How the page of a check looks: one column that fits a phone, light or dark as the reader's system is.
+"""How a report looks: one column that fits a phone, light or dark as the reader's system is.
 
 Colours are of Okabe and Ito (2008), told apart with any common colour vision; severities differ in shape as well.
 """
@@ -52,9 +52,11 @@ padding:.05em .3em;overflow-wrap:anywhere}
 .notes{display:flex;flex-wrap:wrap;align-items:center;gap:.5rem .9rem;color:var(--soft);font-size:.82rem}
 .sure{display:inline-flex;align-items:center;gap:.5rem}
 .track{display:block;width:4rem;height:.4rem;border-radius:.25rem;background:var(--line)}.track .bar{height:100%}
+.hint{color:var(--soft)}
 .fix{border:1px solid var(--line);border-radius:1rem;padding:0 .6rem}
 .rows{margin-top:.75rem;border-top:1px solid var(--line)}.rows article{background:none;border:0;border-radius:0;
 border-bottom:1px solid var(--line)}.rows .text{padding:.55rem 0;font-size:1rem;max-width:80ch}.rows article p{margin:0}
+.rows article .notes{margin-top:.35rem}
 details{font-size:.88rem;margin-top:.25rem}summary{cursor:pointer;color:var(--soft)}
 section>details{margin-top:1rem}details ul{padding-left:1.1rem;overflow-wrap:anywhere}
 dl{margin:.4rem 0}dl div{display:flex;justify-content:space-between;gap:1rem;border-bottom:1px dotted var(--line)}
