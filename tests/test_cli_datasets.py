@@ -2,49 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 
 import pytest
-
-from smalti.cli import main
-
-
-@dataclass
-class Answer:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def smalti(*arguments, cwd):
-    """What the command would answer; in this process, as starting one takes longer than most of them."""
-    out, error = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(error):
-        patch.setattr(sys, "argv", ["smalti", *map(str, arguments)])
-        patch.chdir(cwd)
-        with pytest.raises(SystemExit) as stopped:
-            main()
-    return Answer(stopped.value.code or 0, out.getvalue(), error.getvalue())
-
-
-def done(*arguments, cwd):
-    """The standard output of a command that must not fail."""
-    found = smalti(*arguments, cwd=cwd)
-    assert found.returncode == 0, found.stderr
-    return found.stdout
-
-
-def refused(*arguments, cwd):
-    """The single line on standard error of a command that must be refused."""
-    found = smalti(*arguments, cwd=cwd)
-    assert found.returncode == 2, found.stdout
-    assert found.stderr.startswith("smalti: ")
-    assert found.stderr.count("\n") == 1, found.stderr
-    return found.stderr
+from command_line import done, refused, smalti
 
 
 @pytest.fixture(scope="module")

@@ -292,8 +292,9 @@ class Segmentation:
         """Where nobody said what there is, (*S,) bool: left out of training and scores."""
         void = np.zeros(self.shape, bool)
         if self._void is not None:
-            painted, _ = self._void.paint(self.shape)
-            np.greater(painted, 0, out=void)
+            one = np.zeros(1, np.int64)
+            flat = void.reshape(-1).view(np.uint8)
+            compiled.runs.paint(flat, self._void.offsets, self._void.start, self._void.stop, one)
         return void
 
     @cached_property

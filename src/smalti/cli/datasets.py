@@ -44,7 +44,7 @@ Fold = Annotated[
 ]
 
 
-def _opening(
+def opening_of(
     format: str | None,
     options: list[str] | None,
     skip_faulty: bool = False,
@@ -52,6 +52,7 @@ def _opening(
     split: str | None = None,
     fold: str | None = None,
 ) -> Opening:
+    """How the options of a command say a dataset is to be opened."""
     from ..segmenter import parse_settings
     from ..service.datasets import Opening
 
@@ -103,7 +104,7 @@ def dataset_command(
     """Say what a dataset is: format and why, samples, splits, classes."""
     from ..service.datasets import describe, open_dataset
 
-    content = describe(open_dataset(source, _opening(format, options, skip_faulty, splits, split, fold)))
+    content = describe(open_dataset(source, opening_of(format, options, skip_faulty, splits, split, fold)))
     if as_json:
         typer.echo(json.dumps(content, indent=2))
         return
@@ -156,7 +157,7 @@ def convert_command(
     from ..segmenter import parse_settings
     from ..service.datasets import convert
 
-    opening = _opening(format, options, skip_faulty, splits, split, fold)
+    opening = opening_of(format, options, skip_faulty, splits, split, fold)
     stated = {name: str(value) for name, value in parse_settings(origin or []).items()}
     dataset, report = convert(
         source, destination, to, opening, parse_settings(to_options or []), strict, stated
@@ -221,7 +222,7 @@ def split_command(
     """Split a dataset by groups, classes spread evenly, and write it down."""
     from ..service.datasets import open_dataset, parse_shares, split_dataset
 
-    dataset = open_dataset(source, _opening(format, options, skip_faulty))
+    dataset = open_dataset(source, opening_of(format, options, skip_faulty))
     parts = None if shares is None else parse_shares(shares)
     table, misses = split_dataset(dataset, parts, folds, seed, None if by == "none" else by, out)
     print_rows(table)
@@ -254,10 +255,10 @@ def agreement_command(
     from ..service.catalogue import json_rows
     from ..service.datasets import open_dataset
 
-    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split, fold))
+    dataset = open_dataset(source, opening_of(format, options, skip_faulty, splits, split, fold))
     from ..data.agreement import measure_agreement
 
-    found = measure_agreement(dataset, tolerance=_tolerance(tolerance))
+    found = measure_agreement(dataset, tolerance=tolerance_of(tolerance))
     if as_json:
         tables = {name: json_rows(getattr(found, name)) for name in ("images", "annotators", "classes")}
         typer.echo(json.dumps({"kind": found.kind, "scores": found.scores, **tables}))
@@ -269,7 +270,8 @@ def agreement_command(
     print_rows(found.images, limit=worst)
 
 
-def _tolerance(text: str) -> float | str:
+def tolerance_of(text: str) -> float | str:
+    """Pixels as a number, a length as it is."""
     try:
         return float(text)
     except ValueError:
@@ -300,7 +302,7 @@ def augment_command(
     """Look at what augmentation makes of a dataset before anything is trained on it."""
     from ..service.datasets import augment_sheet, open_dataset
 
-    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split, fold))
+    dataset = open_dataset(source, opening_of(format, options, skip_faulty, splits, split, fold))
     used = augment_sheet(dataset, step or [], preview, rows, columns, seed)
     typer.echo(f"{', '.join(used)}: written: {preview}")
 
@@ -394,7 +396,7 @@ def licences_command(
     from ..service.catalogue import json_rows
     from ..service.datasets import open_dataset, review
 
-    dataset = open_dataset(source, _opening(format, options, skip_faulty, splits, split, fold))
+    dataset = open_dataset(source, opening_of(format, options, skip_faulty, splits, split, fold))
     found, changed = review(dataset, credits, verify)
     if as_json:
         content = {"commercial": found.images, "licences": json_rows(found.table), "changed": changed}
@@ -427,7 +429,7 @@ def check_command(
     """Find what is wrong with a dataset before anyone trains on it; exits with 1 where there are errors."""
     from ..service.datasets import check_dataset, fix_dataset, open_dataset
 
-    dataset = open_dataset(source, _opening(format, options, True, splits, split, fold))
+    dataset = open_dataset(source, opening_of(format, options, True, splits, split, fold))
     with counting("looking at images", len(dataset)) as progress:
         report = check_dataset(dataset, out, fix, jobs, progress)
     if not as_json:

@@ -104,12 +104,15 @@ def downloading() -> Iterator[Callable[[str, int, int | None], None]]:
 
 
 @contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A function to tell how many of how many are done: a bar on a terminal, else nothing."""
+def counting(what: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+    """A function to tell how many of how many are done: a bar on a terminal, else nothing.
+
+    ``total`` is None where it is not known before.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
-    if total < 2 or not sys.stderr.isatty():
+    if (total is not None and total < 2) or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     with Progress(console=Console(stderr=True), transient=True) as progress:

@@ -10,7 +10,12 @@ from importlib import import_module
 from types import ModuleType
 
 MODULES = (
+    "contours",
+    "detections",
+    "distances",
+    "edges",
     "growing",
+    "judged",
     "moments",
     "nearest",
     "outlines",

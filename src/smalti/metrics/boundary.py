@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 import numpy as np
 
+from ..classes import ClassSet
 from ..errors import InputError
 from ..geometry import Geometry
 from ..segmentation import Segmentation
-from .semantic import check_classes, class_numbers, ratio
+from .metric import Additive, Score, Scores
+from .pair import Pair
+from .semantic import check_classes, class_numbers, mean_over_classes, ratio
 from .void import check_shapes
 
 Tolerance = float | str
@@ -64,17 +68,60 @@ def boundary_iou(truth: Segmentation, predicted: Segmentation, width: Tolerance 
     make none. Raises ``InputError`` when shapes or classes differ.
     """
     check_classes(truth, predicted)
+    maps = class_numbers(truth), class_numbers(predicted)
+    return ratio(*_band_overlap(truth, maps, _void_of_either(truth, predicted), width))
+
+
+def _band_overlap(
+    truth: Segmentation, maps: tuple[np.ndarray, np.ndarray], void: np.ndarray | None, width: Tolerance | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of each class in the bands of both sides, and of either, (K,) each."""
     if width is None:
         width = max(1.0, float(np.rint(0.02 * np.linalg.norm(truth.shape))))
     steps = Reach.of(width, truth.geometry, truth.ndim).whole_steps()
-    void = _void_of_either(truth, predicted)
     count = len(truth.classes) + 1
-    maps = [class_numbers(side) for side in (truth, predicted)]
     bands = [_band(numbers, steps, void) for numbers in maps]
     both = bands[0] & bands[1] & (maps[0] == maps[1])
     shared = np.bincount(maps[0][both], minlength=count)
     areas = [np.bincount(numbers[band], minlength=count) for numbers, band in zip(maps, bands, strict=True)]
-    return ratio(shared, areas[0] + areas[1] - shared)[1:]
+    return shared[1:], (areas[0] + areas[1] - shared)[1:]
+
+
+class Boundaries(Additive):
+    """Boundary IoU of each class, its bands pooled over images, and boundary F, the mean over images that show it.
+
+    ``tolerance`` is that of ``boundary_f``, ``width`` that of ``boundary_iou``.
+    """
+
+    name: ClassVar[str] = "boundaries"
+    headline: ClassVar[str] = "mean_boundary_iou"
+    scores: ClassVar[tuple[Score, ...]] = (
+        Score("mean_boundary_iou", "Boundary IoU"),
+        Score("mean_boundary_f", "Boundary F"),
+        Score("boundary_iou", "Boundary IoU", per_class=True),
+        Score("boundary_f", "Boundary F", per_class=True),
+    )
+
+    def __init__(self, classes: ClassSet, tolerance: Tolerance = 2.0, width: Tolerance | None = None) -> None:
+        self.classes = classes
+        self.tolerance = tolerance
+        self.width = width
+
+    def keep(self, pair: Pair) -> np.ndarray:
+        shared, either = _band_overlap(pair.truth, pair.class_maps, pair.void, self.width)
+        f = boundary_f(pair.truth, pair.predicted, self.tolerance)
+        there = ~np.isnan(f)
+        return np.concatenate([shared, either, np.where(there, f, 0), there])
+
+    def of_totals(self, totals: np.ndarray) -> Scores:
+        shared, either, f, images = np.split(totals, 4, axis=1)
+        iou, mean_f = ratio(shared, either), ratio(f, images)
+        return {
+            "mean_boundary_iou": mean_over_classes(iou),
+            "mean_boundary_f": mean_over_classes(mean_f),
+            "boundary_iou": iou,
+            "boundary_f": mean_f,
+        }
 
 
 class Reach:

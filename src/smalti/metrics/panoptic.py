@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from ..classes import ClassSet
-from ..overlaps import overlap
+from ..errors import InputError
+from ..overlaps import Matches
 from ..segmentation import Segmentation
-from .semantic import check_classes, mean_of_present, ratio
-from .void import both_judged
+from .metric import Additive, Score, Scores
+from .pair import Pair
+from .semantic import mean_of_present, mean_over_classes, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,18 @@ class PanopticQuality:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Which segments have a partner: ``truth`` and ``predicted`` with stuff joined, their ``pairs``, and which of
+    truth are ``missed`` (N,) and which predicted ones ``extra`` (M,), bool; the rest are excused."""
+
+    truth: Segmentation
+    predicted: Segmentation
+    pairs: Matches
+    missed: np.ndarray
+    extra: np.ndarray
+
+
 def panoptic_quality(truth: Segmentation, predicted: Segmentation) -> PanopticQuality:
     """Segments of one class matched at IoU > 0.5, and counted (Kirillov et al., Panoptic Segmentation, CVPR 2019).
 
@@ -81,14 +96,34 @@ def panoptic_quality(truth: Segmentation, predicted: Segmentation) -> PanopticQu
     overlap, partners are the assignment with the largest sum of IoU. Raises ``InputError`` when shapes or classes
     differ.
     """
-    check_classes(truth, predicted)
-    truth, predicted = joined_stuff(truth), joined_stuff(predicted)
-    seen, other = both_judged(truth, predicted)
-    table = overlap(seen, other)
+    return quality_of(Pair(truth, predicted))
+
+
+def quality_of(pair: Pair) -> PanopticQuality:
+    """``panoptic_quality`` of a pair, from its overlap table."""
+    found = found_segments(pair)
+    classes = pair.truth.classes
+    matched = found.truth.class_ids[found.pairs.truth - 1]
+    return PanopticQuality(
+        classes,
+        _per_class(classes.ids, matched, found.pairs.iou),
+        _per_class(classes.ids, matched),
+        _per_class(classes.ids, found.truth.class_ids[found.missed]),
+        _per_class(classes.ids, found.predicted.class_ids[found.extra]),
+    )
+
+
+def found_segments(pair: Pair) -> Found:
+    """The segments matched, missed and made up as ``panoptic_quality`` counts them."""
+    truth, predicted = joined_stuff(pair.truth), joined_stuff(pair.predicted)
+    if truth is not pair.truth or predicted is not pair.predicted:
+        pair = Pair(truth, predicted)
+    table = pair.table
+    lost, other_lost = pair.void_areas
+    areas, other_areas = table.truth_areas + lost, table.predicted_areas + other_lost
     crowds, other_crowds = crowd_segments(truth), crowd_segments(predicted)
-    same = seen.class_ids[table.truth - 1] == other.class_ids[table.predicted - 1]
-    single = ~crowds[table.truth - 1] & ~other_crowds[table.predicted - 1]
-    kept = same & single
+    same = truth.class_ids[table.truth - 1] == predicted.class_ids[table.predicted - 1]
+    kept = same & ~crowds[table.truth - 1] & ~other_crowds[table.predicted - 1]
     pairs = replace(
         table, truth=table.truth[kept], predicted=table.predicted[kept], pixels=table.pixels[kept]
     ).match(0.5)
@@ -100,22 +135,63 @@ def panoptic_quality(truth: Segmentation, predicted: Segmentation) -> PanopticQu
     other_in_crowd = np.bincount(
         table.predicted - 1, table.pixels * (same & crowds[table.truth - 1]), len(predicted)
     )
-    excused = 2 * (truth.areas_px - seen.areas_px + in_crowd) > truth.areas_px
-    other_excused = 2 * (predicted.areas_px - other.areas_px + other_in_crowd) > predicted.areas_px
-    unmatched, extra = np.ones(len(truth), bool), np.ones(len(predicted), bool)
-    unmatched[pairs.truth - 1] = extra[pairs.predicted - 1] = False
-    unmatched &= ~crowds & ~excused & (truth.areas_px > 0)
-    extra &= ~other_crowds & ~other_excused & (predicted.areas_px > 0)
+    excused = 2 * (lost + in_crowd) > areas
+    other_excused = 2 * (other_lost + other_in_crowd) > other_areas
+    missed, extra = np.ones(len(truth), bool), np.ones(len(predicted), bool)
+    missed[pairs.truth - 1] = extra[pairs.predicted - 1] = False
+    missed &= ~crowds & ~excused & (areas > 0)
+    extra &= ~other_crowds & ~other_excused & (other_areas > 0)
+    return Found(truth, predicted, pairs, missed, extra)
 
-    ids = truth.classes.ids
-    found_ids = truth.class_ids[pairs.truth - 1]
-    return PanopticQuality(
-        truth.classes,
-        _per_class(ids, found_ids, pairs.iou),
-        _per_class(ids, found_ids).astype(np.int64),
-        _per_class(ids, truth.class_ids[unmatched]).astype(np.int64),
-        _per_class(ids, predicted.class_ids[extra]).astype(np.int64),
+
+@dataclass(frozen=True)
+class Panoptic(Additive):
+    """PQ, SQ and RQ of each class and their means over all classes, things and stuff.
+
+    Kept of an image are 4 K numbers: the sum of IoU of its matched pairs, how many they are, the missed and the extra
+    segments of each class. ``classes`` are those of the images and say which are things. A class on neither side of
+    any image is NaN and in no mean; SQ of a class without a match is NaN as well, and 0 in the mean, as the reference
+    implementation of the paper has it. A mean over no class at all is NaN.
+    """
+
+    classes: ClassSet
+
+    name: ClassVar[str] = "panoptic"
+    headline: ClassVar[str] = "pq"
+    scores: ClassVar[tuple[Score, ...]] = (
+        *(
+            Score(f"{short}{of}", f"{title}{who}")
+            for of, who in (("", ""), ("_things", " of things"), ("_stuff", " of stuff"))
+            for short, title in (("pq", "PQ"), ("sq", "SQ"), ("rq", "RQ"))
+        ),
+        Score("pq_of_class", "PQ", per_class=True),
+        Score("sq_of_class", "SQ", per_class=True),
+        Score("rq_of_class", "RQ", per_class=True),
     )
+
+    def keep(self, pair: Pair) -> np.ndarray:
+        if pair.truth.classes != self.classes:
+            raise InputError(f"the metric is for {self.classes}, the image has {pair.truth.classes}")
+        found = quality_of(pair)
+        return np.concatenate([found.matched_iou, found.found, found.missed, found.extra])
+
+    def of_totals(self, totals: np.ndarray) -> Scores:
+        matched_iou, found, missed, extra = np.split(totals, 4, axis=-1)
+        weight = found + (missed + extra) / 2
+        of_class = {
+            "pq": ratio(matched_iou, weight),
+            "sq": ratio(matched_iou, found),
+            "rq": ratio(found, weight),
+        }
+        averaged = of_class | {"sq": np.where((weight > 0) & (found == 0), 0.0, of_class["sq"])}
+        things = np.array([each.thing for each in self.classes], bool)
+        kinds = {"": np.ones(len(things), bool), "_things": things, "_stuff": ~things}
+        means = {
+            f"{short}{of}": mean_over_classes(values[..., chosen])
+            for of, chosen in kinds.items()
+            for short, values in averaged.items()
+        }
+        return means | {f"{short}_of_class": values for short, values in of_class.items()}
 
 
 def joined_stuff(segmentation: Segmentation) -> Segmentation:
@@ -139,7 +215,7 @@ def crowd_segments(segmentation: Segmentation) -> np.ndarray:
 
 
 def _per_class(ids: np.ndarray, class_ids: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Sum of the weights (or how many) of each class in the order of ``ids``, (K,)."""
+    """Sum of the weights, or how many, of each class in the order of ``ids``, (K,)."""
     order = np.argsort(ids)
     place = order[np.searchsorted(ids, class_ids, sorter=order)]
     return np.bincount(place, weights, minlength=len(ids))

@@ -81,6 +81,26 @@ border:1px solid #0003}
 .ticks{position:relative;height:1.2rem}.ticks i{position:absolute;transform:translateX(-50%);font-style:normal;
 font-size:.8rem;color:var(--soft)}.ticks i:first-child{transform:none}.ticks i:last-child{transform:translateX(-100%)}
 .axis th,.axis td{border:0}
+.headline{font-size:1.15rem;margin:.5rem 0 .1rem}.headline b{font-size:2.6rem;line-height:1.1;margin-right:.5rem;
+font-variant-numeric:tabular-nums}
+.remarks{padding-left:1.1rem;color:var(--warning);max-width:75ch;overflow-wrap:anywhere}
+.soft,td.soft{color:var(--soft)}
+.scores .wide{width:45%;min-width:9rem;text-align:left;padding-right:0}.scores .box{border-left:1px solid var(--line);
+border-right:1px solid var(--line);height:1rem}.scores .half{top:.25rem;bottom:.25rem}
+th small{display:inline-block}
+.confusion th span{display:inline-block;max-width:7rem;overflow:hidden;text-overflow:ellipsis;vertical-align:bottom}
+.confusion td{padding:.4rem .5rem;min-width:3.2rem}.confusion td.right{background:color-mix(in srgb,var(--info-bar)
+calc(var(--part)*75%),transparent)}.confusion td.wrong{background:color-mix(in srgb,var(--error-bar)
+calc(var(--part)*90%),transparent)}
+.plot{width:100%;max-width:40rem;height:auto;font-size:12px;fill:var(--soft)}.plot .grid{stroke:var(--line)}
+.plot .title{fill:var(--ink)}.plot .band{fill:var(--info-bar);opacity:.28}.plot .line{fill:none;stroke:var(--info);
+stroke-width:2}.plot circle{fill:var(--info)}.plot .ideal{fill:none;stroke:var(--soft);stroke-dasharray:4 3}
+.exhibits{display:grid;gap:1rem;margin-top:1rem}.exhibits article{border-top:1px solid var(--line)}
+.exhibits .text{padding:.5rem .85rem}.exhibits .text p{margin:0}
+.pictures.three{grid-template-columns:repeat(3,1fr);align-items:center}
+path.truth{stroke:#56b4e9;stroke-width:1.6}path.predicted{stroke:#f0e442;stroke-width:1.6}
+.key{display:inline-block;width:.75rem;height:.75rem;border-radius:.2rem;vertical-align:-.05rem}
+.key.missed{background:#d55e00}.key.false{background:#0072b2}.key.confused{background:#cc79a7}.key.void{background:#808080}
 footer{margin-top:3rem;border-top:1px solid var(--line);padding-top:.75rem;color:var(--soft);font-size:.85rem}
 @media(max-width:36rem){main{padding:1.25rem .9rem 3rem}nav a{grid-template-columns:1.5rem minmax(0,1fr) 2.8rem}
 nav .bar{display:none}.cards{grid-template-columns:1fr}h1{font-size:1.5rem}}

@@ -1,0 +1,215 @@
+"""Predictions found for the samples of a dataset, whatever form they come in, and none passed over in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..classes import ClassSet
+from ..data.dataset import Dataset
+from ..errors import InputError, ReadError
+from ..io.formats.tree import Tree
+from ..io.labels import read_labels
+from ..sample import Sample
+from ..segmentation import Segmentation
+
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".nii", ".nii.gz", ".npy")
+_MARKS = (".labels", "_labels", "_mask", "_masks", "_pred", "_prediction", "_segmentation", "-pred")
+
+Load = Callable[[], Segmentation]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """How to get the prediction of each sample by its name.
+
+    ``missing`` are samples without one, which count as images in which nothing was found; ``unused`` are predictions
+    of images that the truth does not have; ``origin`` says in words what the predictions were taken for.
+    """
+
+    loads: Mapping[str, Load]
+    missing: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    origin: str = ""
+
+
+def find_predictions(truth: Dataset, place: str | Path | Dataset | Mapping[str, Segmentation]) -> Predictions:
+    """The predictions at a ``place`` for the annotated samples of ``truth``.
+
+    ``place`` is a dataset, or a folder or file that opens as one, a JSON list of COCO results beside a truth in COCO's
+    format, a folder of masks named as the images are (numbers and colours mean what they mean in truth; files such as
+    ``a.labels.png`` that ``smalti predict`` writes hold objects), or segmentations by name. Names are compared whole,
+    else by their last part where that is different for all. Raises ``InputError`` where nothing belongs to the truth.
+    """
+    names = [sample.name for sample in truth if sample.annotated]
+    if not names:
+        raise InputError(f"none of {len(truth)} samples is annotated; there is nothing to compare with")
+    if isinstance(place, Mapping):
+        loads: dict[str, Load] = {name: partial(_same, found) for name, found in place.items()}
+        origin = "segmentations by name"
+    elif isinstance(place, Dataset):
+        loads, origin = _of_dataset(place), place.format
+    else:
+        loads, origin = _of_path(truth, Path(place))
+    matched = _by_name(names, loads)
+    if not matched:
+        raise InputError(
+            f"none of {len(loads)} predictions ({_some(loads)}) has the name of one of {len(names)} images "
+            f"({_some(names)}); name them alike"
+        )
+    used = set(matched.values())
+    return Predictions(
+        {name: loads[key] for name, key in matched.items()},
+        tuple(name for name in names if name not in matched),
+        tuple(key for key in loads if key not in used),
+        origin,
+    )
+
+
+def _same(found: Segmentation) -> Segmentation:
+    return found
+
+
+def _of_dataset(dataset: Dataset) -> dict[str, Load]:
+    return {sample.name: partial(_truth_of, sample) for sample in dataset if sample.annotated}
+
+
+def _truth_of(sample: Sample) -> Segmentation:
+    return sample.truth
+
+
+def _of_path(truth: Dataset, path: Path) -> tuple[dict[str, Load], str]:
+    if path.suffix.lower() == ".json" and _is_list(path):
+        if truth.format != "coco" or truth.path is None:
+            raise InputError(
+                f"{path} is a list of COCO results, whose image ids mean images of a COCO JSON; give that JSON as truth"
+            )
+        results = Dataset.open(truth.path, "coco", faulty="skip", results=str(path), need_images=False)
+        wrong = [problem for problem in results.problems if problem.record.startswith("annotation")]
+        if wrong:
+            number = wrong[0].record.removeprefix("annotation ")
+            raise ReadError(f"{path}, result {number}: {wrong[0].message} ({len(wrong)} such results)")
+        return _of_dataset(results), "COCO results"
+    try:
+        found = Dataset.open(path, faulty="skip")
+    except (ReadError, InputError) as error:
+        loads = _of_masks(truth, path) if path.is_dir() else {}
+        if not loads:
+            raise InputError(f"{path} is neither a dataset nor a folder of masks: {error}") from error
+        return loads, "a folder of masks"
+    if not any(sample.annotated for sample in found):
+        raise InputError(f"{path} was taken for {found.format} ({found.reason}) and holds no segmentation")
+    return _of_dataset(found), found.format
+
+
+def _is_list(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    except OSError as error:
+        raise ReadError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _of_masks(truth: Dataset, folder: Path) -> dict[str, Load]:
+    tree = Tree(folder)
+    paths = tree.with_suffix(*MASK_SUFFIXES)
+    loads: dict[str, Load] = {}
+    for path in sorted(paths, key=lambda each: ".overlay." in each):
+        stem = path[: -len(next(suffix for suffix in MASK_SUFFIXES[::-1] if path.lower().endswith(suffix)))]
+        objects = stem.endswith(".labels")
+        if stem.endswith(".overlay"):
+            continue
+        name = next((stem.removesuffix(mark) for mark in _MARKS if stem.endswith(mark)), stem)
+        if truth.read_mask is None or objects:
+            loads.setdefault(name, partial(_objects, tree.file(path), truth.classes))
+        else:
+            loads.setdefault(name, partial(_first, truth.read_mask, tree.file(path)))
+    return loads
+
+
+def _first(read_mask: Callable[[Path], tuple[Segmentation, ...]], path: Path) -> Segmentation:
+    return read_mask(path)[0]
+
+
+def _objects(path: Path, classes: ClassSet) -> Segmentation:
+    """A label map of objects, all of the one class that is a thing. Raises ``InputError`` where there are more."""
+    things = [each.id for each in classes if each.thing]
+    if len(things) != 1:
+        raise InputError(
+            f"{path} holds numbers of objects and the truth has {len(things)} classes of things; "
+            "write predictions with their classes, such as COCO or smalti's own format"
+        )
+    labels = read_labels(path)
+    present = np.unique(labels[labels > 0])
+    compact = np.searchsorted(present, labels).astype(np.int32) + 1
+    compact[labels == 0] = 0
+    return Segmentation.from_labels(
+        compact, class_ids=[things[0]] * len(present), classes=classes, copy=False
+    )
+
+
+def _by_name(names: Iterable[str], loads: Mapping[str, Load]) -> dict[str, str]:
+    """Sample name to key of its prediction."""
+    names = list(names)
+    exact = {name: name for name in names if name in loads}
+    if exact:
+        return exact
+    last_of_names, last_of_keys = (
+        {each.rpartition("/")[2]: each for each in side} for side in (names, loads)
+    )
+    if len(last_of_names) < len(names) or len(last_of_keys) < len(loads):
+        return {}
+    return {name: last_of_keys[last] for last, name in last_of_names.items() if last in last_of_keys}
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:3]) + (", ..." if len(listed) > 3 else "")
+
+
+def shared_classes(truth: ClassSet, predicted: ClassSet) -> tuple[ClassSet, dict[int, int], list[str]]:
+    """One class set for both sides: that of truth, and classes that only the prediction has after it.
+
+    Classes are the same by name; where both sides have one class only, those two are the same whatever they are called.
+    Gives the set, the id in it of each predicted class id, and what was taken for granted, in words.
+    """
+    notes: list[str] = []
+    names = {each.name: each.id for each in truth}
+    if len(truth) == len(predicted) == 1 and truth.names != predicted.names:
+        notes.append(f"the one class predicted, {predicted.names[0]!r}, is taken for {truth.names[0]!r}")
+        return truth, {int(predicted.ids[0]): int(truth.ids[0])}, notes
+    free = int(truth.ids.max()) + 1
+    ids: dict[int, int] = {}
+    more = []
+    for each in predicted:
+        if each.name in names:
+            ids[each.id] = names[each.name]
+        else:
+            ids[each.id] = free
+            more.append(replace(each, id=free))
+            free += 1
+    never = [each.name for each in truth if each.name not in set(predicted.names)]
+    if more:
+        notes.append(
+            f"the truth has no class {', '.join(repr(each.name) for each in more)}, which the prediction may use; what "
+            "is predicted as such is false"
+        )
+    if never:
+        notes.append(
+            f"the prediction has no class {', '.join(map(repr, never))}; those segments are all missed"
+        )
+    return ClassSet([*truth, *more]) if more else truth, ids, notes
+
+
+def with_classes(segmentation: Segmentation, classes: ClassSet, ids: Mapping[int, int]) -> Segmentation:
+    """The same segments with the classes of ``shared_classes``."""
+    if segmentation.classes == classes:
+        return segmentation
+    return segmentation.replace(
+        class_ids=np.array([ids[class_id] for class_id in segmentation.class_ids.tolist()], np.int64),
+        classes=classes,
+    )
