@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from smalti.classes import Class, ClassSet
 from smalti.errors import InputError
 from smalti.metrics.pair import Pair
-from smalti.metrics.semantic import Classes, ClassOverlap, class_overlap, confusion_of
+from smalti.metrics.semantic import Classes, ClassOverlap, class_overlap
 from smalti.segmentation import Segmentation
 
 CLASSES = ClassSet([Class(7, "road", (1, 2, 3), False), Class(3, "car", (4, 5, 6))])  # ids not in order
@@ -85,7 +85,7 @@ def test_every_golden_case_is_tried():
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"seed {case['seed']}")
 def test_as_scikit_learn_has_them(case):
     pair, wanted = pair_of(case), case["scores"]
-    assert confusion_of(pair).tolist() == wanted["confusion"]
+    assert pair.class_pixels.tolist() == wanted["confusion"]
     found = {
         none: {name: values[0] for name, values in metric.score([metric.keep(pair)], np.ones((1, 1))).items()}
         for none in ("counted", "averaged", "void")
@@ -101,7 +101,7 @@ def test_as_scikit_learn_has_them(case):
         assert found["counted"][mean] == pytest.approx(np.nanmean(of_class))
     assert np.allclose(np.nan_to_num(found["counted"]["iou"]), wanted["iou"])
     assert found["averaged"]["mean_accuracy"] == pytest.approx(wanted["balanced_accuracy"])
-    table = ClassOverlap(pair.truth.classes, confusion_of(pair))
+    table = ClassOverlap(pair.truth.classes, pair.class_pixels)
     for none, scores in found.items():
         for name, values in table.scores(none).items():
             assert np.allclose(values, scores[name], equal_nan=True), name

@@ -33,7 +33,8 @@ class Dataset(Sequence[Sample]):
     ``dataset[3]`` and ``dataset["street/0042"]`` are samples, ``dataset[10:20]`` a smaller dataset. ``format`` is the
     annotation format it was opened as and ``reason`` why; ``problems`` are the records that had to be left out, and
     ``notes`` what was taken for granted where the files do not say it. ``read_mask`` reads one more mask file as
-    those of the dataset are read, where its masks are files of their own. Raises ``InputError`` where two samples have one name.
+    those of the dataset are read, where its masks are files of their own. Raises ``InputError`` where two samples
+    have one name.
     """
 
     def __init__(

@@ -25,7 +25,6 @@ from ..metrics.clip import ClipMetric
 from ..metrics.error_types import SegmentStates, segment_states
 from ..metrics.metric import Additive, Metric
 from ..metrics.pair import Pair
-from ..metrics.semantic import confusion_of
 from ..sample import Sample
 from ..segmentation import Segmentation
 from ..table import Table
@@ -206,7 +205,7 @@ class _OneUnit:
         try:
             states = tuple(segment_states(pair) for pair in pairs)
             kept = tuple(_kept(metric, pairs) for metric in self.metrics)
-            confusion = sum(confusion_of(pair) for pair in pairs)
+            confusion = sum(pair.class_pixels for pair in pairs)
         except SmaltiError as error:
             raise type(error)(f"{samples[0].name}: {error}") from error
         areas = np.concatenate([truth.areas_px[truth.areas_px > 0] for truth, _ in states])
@@ -223,8 +222,8 @@ class _OneUnit:
         found = _nothing(truth) if load is None else load()
         if found.shape != truth.shape:
             raise InputError(
-                f"{sample.name}: the prediction is {found.shape} and the truth {truth.shape}; predict at the size of the "
-                "truth"
+                f"{sample.name}: the prediction is {found.shape} and the truth {truth.shape}; predict at the size "
+                "of the truth"
             )
         if load is not None:
             found = with_classes(found, self.classes, self._ids(found.classes))

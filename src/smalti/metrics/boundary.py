@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from .. import compiled
 from ..classes import ClassSet
 from ..errors import InputError
 from ..geometry import Geometry
@@ -19,6 +20,7 @@ from .void import check_shapes
 Tolerance = float | str
 """A distance in pixels, or a length with its unit such as ``"1.5um"`` where the spacing is known."""
 
+MAX_OFFSETS = 300  # steps up to which looking at each from every boundary pixel beats painting or distances
 MAX_DISK = 4.5  # pixels up to which painting a disk around every boundary pixel beats a distance transform
 
 
@@ -33,16 +35,42 @@ def boundary_f(truth: Segmentation, predicted: Segmentation, tolerance: Toleranc
     1.5 pixels, "1.5um" are 1.5 µm along every axis. Raises ``InputError`` when shapes or classes differ.
     """
     check_classes(truth, predicted)
+    maps = class_numbers(truth), class_numbers(predicted)
+    return _f_of_classes(truth, maps, _void_of_either(truth, predicted), tolerance)
+
+
+def _f_of_classes(
+    truth: Segmentation, maps: tuple[np.ndarray, np.ndarray], void: np.ndarray | None, tolerance: Tolerance
+) -> np.ndarray:
+    """Boundary F of each class, (K,)."""
     reach = Reach.of(tolerance, truth.geometry, truth.ndim)
-    void = _void_of_either(truth, predicted)
-    maps = [class_numbers(side) for side in (truth, predicted)]
-    lines = [_boundary(numbers, void) for numbers in maps]
-    present = np.union1d(*(numbers[line] for numbers, line in zip(maps, lines, strict=True)))
+    lines = [np.where(_boundary(numbers, void), numbers, 0) for numbers in maps]
+    offsets = reach.offsets()
+    if offsets is not None:
+        counts = _near_alike(lines[0], lines[1], offsets, len(truth.classes))
+        total, other_total = counts[0, 0, 1:], counts[1, 0, 1:]
+        recall, precision = ratio(counts[0, 1, 1:], total), ratio(counts[1, 1, 1:], other_total)
+        scores = ratio(2 * precision * recall, precision + recall)
+        scores[(total + other_total > 0) & np.isnan(scores)] = 0
+        return scores
     scores = np.full(len(truth.classes), np.nan)
+    present = np.union1d(*lines)
     for number in present[present > 0]:
-        first, second = (line & (numbers == number) for numbers, line in zip(maps, lines, strict=True))
-        scores[number - 1] = _f_score(first, second, reach)
+        scores[number - 1] = _f_score(lines[0] == number, lines[1] == number, reach)
     return scores
+
+
+def _near_alike(first: np.ndarray, second: np.ndarray, offsets: np.ndarray, num_classes: int) -> np.ndarray:
+    """Of either side the pixels on lines per class, and those with a line of it in reach: (2, 2, K + 1)."""
+    margin = np.abs(offsets).max(axis=0)
+    padded = [np.pad(side, [(int(m), int(m)) for m in margin]) for side in (first, second)]
+    strides = np.array(padded[0].strides) // padded[0].itemsize
+    jumps = (offsets * strides).sum(axis=1)
+    counts = np.zeros((2, 2, num_classes + 1), np.int64)
+    flat = [side.reshape(-1) for side in padded]
+    for count, own, other in ((counts[0], flat[0], flat[1]), (counts[1], flat[1], flat[0])):
+        compiled.contours.near_alike(np.flatnonzero(own != 0), own, other, jumps, count)
+    return counts
 
 
 def outline_f(truth: Segmentation, predicted: Segmentation, tolerance: Tolerance = 2.0) -> float:
@@ -79,12 +107,11 @@ def _band_overlap(
     if width is None:
         width = max(1.0, float(np.rint(0.02 * np.linalg.norm(truth.shape))))
     steps = Reach.of(width, truth.geometry, truth.ndim).whole_steps()
-    count = len(truth.classes) + 1
     bands = [_band(numbers, steps, void) for numbers in maps]
-    both = bands[0] & bands[1] & (maps[0] == maps[1])
-    shared = np.bincount(maps[0][both], minlength=count)
-    areas = [np.bincount(numbers[band], minlength=count) for numbers, band in zip(maps, bands, strict=True)]
-    return shared[1:], (areas[0] + areas[1] - shared)[1:]
+    counts = np.zeros((3, len(truth.classes) + 1), np.int64)
+    compiled.contours.count_bands(*(side.reshape(-1) for side in (*maps, *bands)), counts)
+    shared, first, second = counts[:, 1:]
+    return shared, first + second - shared
 
 
 class Boundaries(Additive):
@@ -109,7 +136,7 @@ class Boundaries(Additive):
 
     def keep(self, pair: Pair) -> np.ndarray:
         shared, either = _band_overlap(pair.truth, pair.class_maps, pair.void, self.width)
-        f = boundary_f(pair.truth, pair.predicted, self.tolerance)
+        f = _f_of_classes(pair.truth, pair.class_maps, pair.void, self.tolerance)
         there = ~np.isnan(f)
         return np.concatenate([shared, either, np.where(there, f, 0), there])
 
@@ -158,6 +185,19 @@ class Reach:
     def whole_steps(self) -> tuple[int, ...]:
         """The reach along each axis in pixels, at least one."""
         return tuple(max(1, round(self.distance / step)) for step in self.steps)
+
+    def offsets(self) -> np.ndarray | None:
+        """All steps (M, ndim) within reach, the shortest first; None where they are too many to try one by one."""
+        limit = self.distance * (1 + 1e-5)
+        sides = [int(limit / step) for step in self.steps]
+        if np.prod([2.0 * side + 1 for side in sides]) > 4 * MAX_OFFSETS:
+            return None
+        grid = np.stack(np.meshgrid(*(np.arange(-side, side + 1) for side in sides), indexing="ij"), axis=-1)
+        steps = grid.reshape(-1, len(sides))
+        length = np.linalg.norm(steps * np.array(self.steps), axis=1)
+        order = np.argsort(length, kind="stable")
+        order = order[length[order] <= limit]
+        return steps[order] if len(order) <= MAX_OFFSETS else None
 
     def near(self, boundary: np.ndarray) -> np.ndarray:
         """Which pixels have one of ``boundary`` (*S,) bool within reach, (*S,) bool."""
@@ -211,10 +251,11 @@ def _band(numbers: np.ndarray, steps: tuple[int, ...], void: np.ndarray | None) 
 
     Void is looked through: it is of no number, and in no band.
     """
-    low = (numbers + 1).astype(np.uint16)
-    high = low
+    kind = numbers.dtype if numbers.dtype == np.uint8 else np.uint16
+    low = high = (numbers + 1).astype(kind, copy=False)
     if void is not None:
-        low, high = np.where(void, 65535, low).astype(np.uint16), np.where(void, 0, low).astype(np.uint16)
+        low = np.where(void, np.iinfo(kind).max, low).astype(kind, copy=False)
+        high = np.where(void, 0, high).astype(kind, copy=False)
     if numbers.ndim == 2:
         import cv2
 

@@ -131,8 +131,8 @@ class Calibration(Additive):
     name: ClassVar[str] = "calibration"
     headline: ClassVar[str] = "ece"
     scores: ClassVar[tuple[Score, ...]] = (
-        Score("ece", "expected calibration error", "lower"),
-        Score("mce", "maximum calibration error", "lower"),
+        Score("ece", "Expected calibration error", "lower"),
+        Score("mce", "Maximum calibration error", "lower"),
         Score("brier", "Brier score", "lower"),
     )
 

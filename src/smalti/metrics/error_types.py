@@ -170,12 +170,13 @@ class ErrorTypes(Additive):
 
     name: ClassVar[str] = "errors"
     headline: ClassVar[str] = "errors"
+    scores: tuple[Score, ...] = (Score("errors", "Errors a segment of truth", "lower"),)  # type: ignore[misc]
 
     def __init__(self, classes: ClassSet) -> None:
         self.classes = classes
         gains = (Score(f"gain_{_key(kind)}", f"PQ gained without {kind}", "lower") for kind in TYPES)
         counts = (Score(f"count_{_key(kind)}", f"{kind.capitalize()} segments", "lower") for kind in TYPES)
-        self.scores = (Score("errors", "Errors a segment of truth", "lower"), *gains, *counts)
+        self.scores = (*self.scores, *gains, *counts)
 
     def keep(self, pair: Pair) -> np.ndarray:
         return self.of_states(*segment_states(pair))

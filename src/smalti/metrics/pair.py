@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import compiled
 from ..errors import InputError
-from ..overlaps import OverlapTable, overlap
+from ..overlaps import OverlapTable, confusion, overlap
 from ..segmentation import Segmentation
 from .void import both_judged, check_shapes
 
@@ -64,8 +64,19 @@ class Pair:
 
     @cached_property
     def class_maps(self) -> tuple[np.ndarray, np.ndarray]:
-        """Number of every pixel's class on both sides, (*S,) int32: 1..K in the order of the class set, 0 none."""
+        """Number of every pixel's class on both sides, (*S,): 1..K in the order of the class set, 0 none."""
         return class_numbers(self.truth), class_numbers(self.predicted)
+
+    @cached_property
+    def class_pixels(self) -> np.ndarray:
+        """Pixels of each pair of classes, (K + 1, K + 1) int64, read-only: row = truth, column = predicted, 0 none."""
+        truth, predicted = self.class_maps
+        count = len(self.truth.classes) + 1
+        if self.void is not None:
+            truth = np.where(self.void, np.int32(count), truth)
+        pixels = confusion(truth, predicted, count, void=count)
+        pixels.flags.writeable = False
+        return pixels
 
     @cached_property
     def void(self) -> np.ndarray | None:
@@ -88,10 +99,10 @@ def check_classes(truth: Segmentation, predicted: Segmentation) -> None:
 
 
 def class_numbers(segmentation: Segmentation) -> np.ndarray:
-    """Number of every pixel's class in its class set, (*S,) int32: 1..K in order, 0 none."""
+    """Number of every pixel's class in its class set, (*S,): 1..K in order, 0 none; uint8 where that has room."""
     flat = segmentation.panoptic()
     ids = segmentation.classes.ids
     order = np.argsort(ids)
     numbers = order[np.searchsorted(ids, flat.class_ids, sorter=order)] + 1
-    lookup = np.concatenate([[0], numbers]).astype(np.int32)
-    return lookup[flat.labels]
+    kind = np.uint8 if len(ids) < 254 else np.int32
+    return np.take(np.concatenate([[0], numbers]).astype(kind), flat.labels)

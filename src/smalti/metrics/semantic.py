@@ -9,7 +9,6 @@ import numpy as np
 
 from ..classes import ClassSet
 from ..errors import InputError
-from ..overlaps import confusion
 from ..segmentation import Segmentation
 from .metric import Additive, Score, Scores
 from .pair import Pair
@@ -83,16 +82,7 @@ def class_overlap(truth: Segmentation, predicted: Segmentation) -> ClassOverlap:
     Pixels that are void on either side are not counted. Where segments overlap, a pixel has the class it has in
     ``Segmentation.semantic_map``. Raises ``InputError`` when shapes or classes differ.
     """
-    return ClassOverlap(truth.classes, confusion_of(Pair(truth, predicted)))
-
-
-def confusion_of(pair: Pair) -> np.ndarray:
-    """Pixels of each pair of classes, (K + 1, K + 1) int64 as in ``ClassOverlap``; tables of images may be summed."""
-    truth, predicted = pair.class_maps
-    count = len(pair.truth.classes) + 1
-    if pair.void is not None:
-        truth = np.where(pair.void, np.int32(count), truth)
-    return confusion(truth, predicted, count, void=count)
+    return ClassOverlap(truth.classes, Pair(truth, predicted).class_pixels)
 
 
 def class_scores(
@@ -180,7 +170,7 @@ class Classes(Additive):
         check_unclassed(self.none)
 
     def keep(self, pair: Pair) -> np.ndarray:
-        pixels = confusion_of(pair).astype(np.float64)
+        pixels = pair.class_pixels.astype(np.float64)
         if self.none == "void":
             pixels[0] = 0
         return np.concatenate([np.diagonal(pixels), pixels.sum(axis=1), pixels.sum(axis=0)])
