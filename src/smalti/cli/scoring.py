@@ -163,7 +163,8 @@ def _print_comparison(found: Comparison) -> None:
     typer.echo(
         f"{headline.title}: {headline.first:.3f} and {headline.second:.3f} on {found.images} images, "
         f"difference {headline.difference:+.3f} ({found.level:.0%} interval {headline.low:+.3f} to "
-        f"{headline.high:+.3f}, p {headline.p:.3f}): {_said(headline.verdict)}{_more(headline.more_needed, found.unit)}\n"
+        f"{headline.high:+.3f}, p {headline.p:.3f}): {_said(headline.verdict)}"
+        f"{_more(headline.more_needed, found.unit)}\n"
     )
     table = table_of("score", "#first", "#second", "#difference", "#interval", "#p", "second is")
     for row in found.rows:

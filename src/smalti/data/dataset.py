@@ -19,8 +19,9 @@ from ..classes import ClassSet
 from ..errors import InputError, ReadError, WriteError, unknown_name
 from ..io.formats import make_format, recognise
 from ..io.formats.format import AnnotationFormat, Problem, ReadMask
+from ..io.formats.listing import LOSS_REPORT
 from ..io.formats.loss import Loss, LossReport, compare, compare_classes
-from ..io.formats.tree import LOSS_REPORT, Tree
+from ..io.formats.tree import Tree
 from ..io.writing import replacing
 from ..sample import Sample, SampleList
 from ..segmentation import Segmentation

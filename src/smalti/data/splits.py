@@ -14,7 +14,7 @@ import numpy as np
 from .. import __version__
 from ..errors import InputError, ReadError, unknown_name
 from ..io.formats.documents import read_json
-from ..io.formats.tree import natural
+from ..io.formats.listing import natural
 from ..io.writing import replacing
 from ..sample import Sample, SampleList
 from ..table import Table

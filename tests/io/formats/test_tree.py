@@ -5,7 +5,8 @@ import os
 import pytest
 
 from smalti.errors import ReadError
-from smalti.io.formats.tree import Tree, inside, natural
+from smalti.io.formats.listing import natural
+from smalti.io.formats.tree import Tree, inside
 
 
 def filled(folder, *names):
@@ -44,7 +45,7 @@ def test_a_link_to_itself_is_no_file(tmp_path):
 
 def test_a_listing_with_links_is_made_anew(tmp_path, monkeypatch):
     monkeypatch.setenv("SMALTI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("smalti.io.formats.tree._WORTH_KEEPING", 1)
+    monkeypatch.setattr("smalti.io.formats.listing._WORTH_KEEPING", 1)
     filled(tmp_path / "set", "a.png")
     (tmp_path / "set" / "b.png").symlink_to(tmp_path / "later.png")
     os.utime(tmp_path / "set", (1, 1))
@@ -64,7 +65,7 @@ def test_a_file_is_the_focus_of_its_folder(tmp_path):
 
 def test_a_kept_listing_is_made_anew_when_a_folder_changes(tmp_path, monkeypatch):
     monkeypatch.setenv("SMALTI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("smalti.io.formats.tree._WORTH_KEEPING", 2)
+    monkeypatch.setattr("smalti.io.formats.listing._WORTH_KEEPING", 2)
     root = filled(tmp_path / "data", "a/1.png", "a/2.png", "b/3.png")
     for folder in (root, root / "a", root / "b"):
         os.utime(folder, ns=(1, 1))
@@ -75,7 +76,7 @@ def test_a_kept_listing_is_made_anew_when_a_folder_changes(tmp_path, monkeypatch
         raise AssertionError("listed again")
 
     with monkeypatch.context() as patched:
-        patched.setattr("smalti.io.formats.tree._Found.walk", never)
+        patched.setattr("smalti.io.formats.listing._Found.walk", never)
         assert Tree(root).paths == paths
     filled(root, "b/4.png")
     assert Tree(root).paths == (*paths, "b/4.png")
@@ -85,14 +86,14 @@ def test_a_kept_listing_is_made_anew_when_a_folder_changes(tmp_path, monkeypatch
 
 def test_a_folder_that_has_just_changed_is_not_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("SMALTI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("smalti.io.formats.tree._WORTH_KEEPING", 1)
+    monkeypatch.setattr("smalti.io.formats.listing._WORTH_KEEPING", 1)
     assert Tree(filled(tmp_path / "data", "1.png")).paths
     assert not (tmp_path / "cache").exists()
 
 
 def test_a_damaged_cache_costs_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("SMALTI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("smalti.io.formats.tree._WORTH_KEEPING", 1)
+    monkeypatch.setattr("smalti.io.formats.listing._WORTH_KEEPING", 1)
     root = filled(tmp_path / "data", "1.png")
     os.utime(root, ns=(1, 1))
     assert Tree(root).paths == ("1.png",)

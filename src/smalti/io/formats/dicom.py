@@ -26,11 +26,12 @@ from ..dicom_files import SEGMENTATIONS, Header, read_header
 from .dicom_grid import fits, own_grid
 from .dicom_seg import Reading, SegHeader, read_seg_header, read_segments_of
 from .format import AnnotationFormat, Annotations, Problem, Recognised
+from .listing import natural
 from .pairing import Pair
 from .records import about, read_classes, write_classes
 from .roles import split_of
 from .sample_lists import read_samples, write_samples
-from .tree import Tree, inside, natural
+from .tree import Tree, inside
 
 _PEEKED = 64  # files looked into when a folder is recognised
 _HEAD = 1024  # the SOP class stands in the first group

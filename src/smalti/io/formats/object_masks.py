@@ -202,7 +202,7 @@ def _by_prefix(images: Iterable[str], masks: list[str]) -> dict[str, list[str]]:
 
 def _listed(tree: Tree, listed: Pairing) -> list[_Found]:
     """What the list of samples names, with the masks beside each list of objects."""
-    folders = pictures(tree.paths)
+    folders = pictures(tree.listing)
     found = []
     for pair in listed.pairs:
         folder = "" if pair.mask is None else pair.mask.rpartition("/")[0]

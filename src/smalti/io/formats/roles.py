@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
 from ...errors import InputError
 from .images import PICTURES
+from .listing import Listing
 from .tree import Tree, inside
 
 MASK_SUFFIXES = (*PICTURES, ".npy")
@@ -50,9 +51,7 @@ _SEPARATORS = re.compile(r"[_\- .]+")
 _WORD = re.compile(r"[^_\- .]+")
 _NUMBERED = re.compile(r"([^0-9]+)[0-9]+")
 _GLOB_SIGN = re.compile(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|[^*?\[]+|\[")
-_SUFFIXES = frozenset(
-    each for suffix in MASK_SUFFIXES for each in (suffix[1:], suffix[1:].upper(), suffix[1:].title())
-)
+_SUFFIXES = frozenset(MASK_SUFFIXES)
 
 Role = Literal["image", "mask", ""]
 
@@ -102,7 +101,7 @@ def by_role(tree: Tree, images: str, masks: str) -> Iterator[tuple[Folder, Files
     """Each folder with pictures, or each part of one where globs choose among its files."""
     wanted_images = Wanted.of(tree, images, "image")
     wanted_masks = Wanted.of(tree, masks, "mask")
-    for path, files in pictures(tree.paths).items():
+    for path, files in pictures(tree.listing).items():
         folder = describe(path)
         for wanted in (wanted_masks, wanted_images):
             if wanted is not None:
@@ -114,23 +113,23 @@ def by_role(tree: Tree, images: str, masks: str) -> Iterator[tuple[Folder, Files
             yield folder, files
 
 
-def pictures(paths: Iterable[str]) -> dict[str, Files]:
+def pictures(listing: Listing) -> dict[str, Files]:
     """Folder to the files in it that may be images or masks."""
     found: dict[str, Files] = {}
-    last: str | None = None
-    files = Files()
-    first = files.first
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        stem, _, suffix = name.rpartition(".")
-        if suffix in _SUFFIXES and stem:
-            if folder != last:
-                files, last = found.setdefault(folder, Files()), folder
-                first = files.first
-            if stem in first:
-                files.add(stem, path)
-            else:
-                first[stem] = path
+    for folder, paths, ending in listing.by_folder(_SUFFIXES):
+        begin = len(folder)
+        if ending is not None:
+            stems = [path[begin : -len(ending)] for path in paths]
+        else:
+            stems = [path[begin : path.rfind(".")] for path in paths]
+        files = Files(dict(zip(stems, paths, strict=True)))
+        if len(files.first) < len(paths) or "" in files.first:
+            files = Files()
+            for stem, path in zip(stems, paths, strict=True):
+                if stem:
+                    files.add(stem, path)
+        if files:
+            found[folder[:-1]] = files
     return found
 
 
@@ -247,7 +246,7 @@ class Wanted:
 def unnamed(tree: Tree, text: str) -> list[str] | None:
     """The folders that have pictures, where ``text`` names none of these; None where it is empty or does."""
     wanted = Wanted.of(tree, text, "mask")
-    found = pictures(tree.paths) if wanted is not None else {}
+    found = pictures(tree.listing) if wanted is not None else {}
     return None if wanted is None or any(wanted.take(files)[0] for files in found.values()) else list(found)
 
 
