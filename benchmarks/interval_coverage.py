@@ -2,6 +2,7 @@
 
     python benchmarks/interval_coverage.py           # 500 draws of each case, a table
     python benchmarks/interval_coverage.py 2000 pq   # more draws, one case
+    python benchmarks/interval_coverage.py --write   # the table of docs/evaluate.md
 
 The truth of a case is the score of 1,000,000 images. 500 draws tell a share of 95 % to within 1 % (standard error).
 """
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from pages import put_table
 
 from smalti.classes import ClassSet
 from smalti.metrics.interval import interval
@@ -129,21 +131,30 @@ KINDS: dict[str, dict[str, object]] = {
 }
 
 
+DEFAULT = next(iter(KINDS))
+
+
 def main() -> None:
-    """Print the table, a row for each world and kind of interval."""
-    draws = int(sys.argv[1]) if len(sys.argv) > 1 else 500
+    """Print the table, a row for each world and kind of interval; --write puts that of the default kind into the page."""
+    arguments = [each for each in sys.argv[1:] if each != "--write"]
+    draws = int(arguments[0]) if arguments else 500
     sizes = (20, 50, 200)
-    print("| world | interval |", " | ".join(f"n = {size}" for size in sizes), "|")
-    print("|---|---|", *["---:|"] * len(sizes), sep="")
-    for name in sys.argv[2:] or WORLDS:
+    head = [
+        f"How often 95 % intervals held the truth in {draws} draws of made-up data, n images or groups each:",
+        "",
+        "| score | " + " | ".join(f"n = {size}" for size in sizes) + " |",
+        "|---|" + "---:|" * len(sizes),
+    ]
+    lines = []
+    for name in arguments[1:] or WORLDS:
         for kind, settings in KINDS.items():
             shares = [coverage(WORLDS[name], size, draws, **settings) for size in sizes]
-            print(
-                f"| {name} | {kind} |",
-                " | ".join(f"{100 * share:.1f} %" for share in shares),
-                "|",
-                flush=True,
-            )
+            cells = " | ".join(f"{100 * share:.1f} %" for share in shares)
+            print(f"| {name} | {kind} | {cells} |", flush=True)
+            if kind == DEFAULT:
+                lines.append(f"| {name} | {cells} |")
+    if "--write" in sys.argv:
+        put_table("evaluate.md", "coverage", "\n".join([*head, *lines]))
 
 
 if __name__ == "__main__":
