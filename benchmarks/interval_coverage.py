@@ -135,7 +135,7 @@ DEFAULT = next(iter(KINDS))
 
 
 def main() -> None:
-    """Print the table, a row for each world and kind of interval; --write puts that of the default kind into the page."""
+    """Print a row for each world and kind of interval; --write puts those of the default kind into the page."""
     arguments = [each for each in sys.argv[1:] if each != "--write"]
     draws = int(arguments[0]) if arguments else 500
     sizes = (20, 50, 200)

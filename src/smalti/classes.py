@@ -116,6 +116,11 @@ class ClassSet(Sequence[Class]):
     def _by_id(self) -> dict[int, Class]:
         return {entry.id: entry for entry in self._classes}
 
+    def places(self, class_ids: np.ndarray) -> np.ndarray:
+        """The place in the set, 0..K - 1, of each class id, (N,); every one must be an id of the set."""
+        order = np.argsort(self.ids)
+        return order[np.searchsorted(self.ids, class_ids, sorter=order)]
+
     def of(self, class_id: int) -> Class:
         """The class with this id."""
         try:

@@ -73,37 +73,43 @@ class OverlapTable:
         truth, predicted, iou = self.truth[kept], self.predicted[kept], iou[kept]
         repeats = len(np.unique(truth)) < len(truth) or len(np.unique(predicted)) < len(predicted)
         if repeats:
-            chosen = _best_assignment(truth, predicted, iou)
+            chosen = best_assignment(truth, predicted, iou)
             truth, predicted, iou = truth[chosen], predicted[chosen], iou[chosen]
         return Matches(truth, predicted, iou)
 
 
-def _best_assignment(truth: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Indices of the pairs of the one-to-one assignment with the largest total weight, ascending.
+def best_assignment(truth: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Indices, ascending, of the pairs (P,) of the one-to-one assignment with the largest sum of ``weight`` > 0.
 
-    Solved per connected component of the pair graph, so that the dense cost matrices stay small.
+    Solved over the pairs alone, without a dense matrix of all objects: memory grows with the pairs.
     """
-    from scipy.optimize import linear_sum_assignment
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-    _, rows = np.unique(truth, return_inverse=True)
-    _, columns = np.unique(predicted, return_inverse=True)
-    nodes = rows.max() + columns.max() + 2
-    graph = coo_array((np.ones(len(rows)), (rows, columns + rows.max() + 1)), shape=(nodes, nodes))
-    _, component = connected_components(graph, directed=False)
-    order = np.argsort(component[rows], kind="stable")
-    chosen = []
-    for pairs in np.split(order, np.flatnonzero(np.diff(component[rows][order])) + 1):
-        _, row = np.unique(rows[pairs], return_inverse=True)
-        _, column = np.unique(columns[pairs], return_inverse=True)
-        weights = np.zeros((row.max() + 1, column.max() + 1))
-        index = np.full(weights.shape, -1)
-        weights[row, column] = weight[pairs]
-        index[row, column] = pairs
-        best = index[linear_sum_assignment(weights, maximize=True)]
-        chosen.append(best[best >= 0])
-    return np.sort(np.concatenate(chosen))
+    _, rows, row_pairs = np.unique(truth, return_inverse=True, return_counts=True)
+    _, columns, column_pairs = np.unique(predicted, return_inverse=True, return_counts=True)
+    chosen = (row_pairs[rows] == 1) & (column_pairs[columns] == 1)  # no rival on either side
+    contested = np.flatnonzero(~chosen)
+    if not len(contested):
+        return np.flatnonzero(chosen)
+    _, rows = np.unique(truth[contested], return_inverse=True)
+    _, columns = np.unique(predicted[contested], return_inverse=True)
+    weight = weight[contested]
+    height, width = rows.max() + 1, columns.max() + 1
+    # Each row has a column of its own that stands for no partner, so an assignment of all rows exists.
+    none = 1 + weight.max()
+    costs = csr_array(
+        (
+            np.concatenate([none - weight, np.full(height, none)]),
+            (np.concatenate([rows, np.arange(height)]), np.concatenate([columns, width + np.arange(height)])),
+        ),
+        shape=(height, width + height),
+    )
+    row, column = min_weight_full_bipartite_matching(costs)
+    partner = np.full(height, -1)
+    partner[row] = column
+    chosen[contested[partner[rows] == columns]] = True
+    return np.flatnonzero(chosen)
 
 
 def overlap(truth: Segmentation | np.ndarray, predicted: Segmentation | np.ndarray) -> OverlapTable:

@@ -62,7 +62,6 @@ def class_presence(dataset: Dataset, workers: int | None = None) -> ClassPresenc
     """
     workers = min(8, os.cpu_count() or 1) if workers is None else workers
     ids = dataset.classes.ids
-    order = np.argsort(ids)
 
     def count(sample: Sample) -> np.ndarray:
         if not sample.annotated:
@@ -73,7 +72,7 @@ def class_presence(dataset: Dataset, workers: int | None = None) -> ClassPresenc
             if sample.name in str(error):
                 raise
             raise type(error)(f"sample {sample.name!r}: {error}") from error
-        columns = order[np.searchsorted(ids, truth.class_ids, sorter=order)]
+        columns = truth.classes.places(truth.class_ids)
         return np.bincount(columns, truth.areas_px, minlength=len(ids)).astype(np.int64)
 
     pixels = np.zeros((len(dataset), len(ids)), np.int64)

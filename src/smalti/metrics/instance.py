@@ -9,9 +9,9 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..overlaps import OverlapTable
+from ..overlaps import OverlapTable, best_assignment
 from ..segmentation import Segmentation
-from .matching import THRESHOLDS, best_assignment, class_places, match_objects
+from .matching import THRESHOLDS, match_objects
 from .metric import Additive, Score, Scores
 from .pair import Pair
 from .panoptic import crowd_segments
@@ -245,7 +245,7 @@ class _Objects:
     def __init__(self, pair: Pair, class_aware: bool) -> None:
         sides, table = (pair.truth, pair.predicted), pair.table
         self.num_classes = len(pair.truth.classes)
-        self.class_index = tuple(class_places(side) for side in sides)
+        self.class_index = tuple(side.classes.places(side.class_ids) for side in sides)
         self.areas = table.truth_areas, table.predicted_areas
         things = np.array([one.thing for one in pair.truth.classes], bool)
         crowds = tuple(crowd_segments(side) for side in sides)

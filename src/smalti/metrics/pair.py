@@ -101,8 +101,6 @@ def check_classes(truth: Segmentation, predicted: Segmentation) -> None:
 def class_numbers(segmentation: Segmentation) -> np.ndarray:
     """Number of every pixel's class in its class set, (*S,): 1..K in order, 0 none; uint8 where that has room."""
     flat = segmentation.panoptic()
-    ids = segmentation.classes.ids
-    order = np.argsort(ids)
-    numbers = order[np.searchsorted(ids, flat.class_ids, sorter=order)] + 1
-    kind = np.uint8 if len(ids) < 254 else np.int32
+    numbers = segmentation.classes.places(flat.class_ids) + 1
+    kind = np.uint8 if len(segmentation.classes) < 254 else np.int32
     return np.take(np.concatenate([[0], numbers]).astype(kind), flat.labels)

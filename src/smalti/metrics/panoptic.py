@@ -106,10 +106,10 @@ def quality_of(pair: Pair) -> PanopticQuality:
     matched = found.truth.class_ids[found.pairs.truth - 1]
     return PanopticQuality(
         classes,
-        _per_class(classes.ids, matched, found.pairs.iou),
-        _per_class(classes.ids, matched),
-        _per_class(classes.ids, found.truth.class_ids[found.missed]),
-        _per_class(classes.ids, found.predicted.class_ids[found.extra]),
+        _per_class(classes, matched, found.pairs.iou),
+        _per_class(classes, matched),
+        _per_class(classes, found.truth.class_ids[found.missed]),
+        _per_class(classes, found.predicted.class_ids[found.extra]),
     )
 
 
@@ -214,8 +214,6 @@ def crowd_segments(segmentation: Segmentation) -> np.ndarray:
     return np.zeros(len(segmentation), bool) if crowds is None else crowds.astype(bool)
 
 
-def _per_class(ids: np.ndarray, class_ids: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Sum of the weights, or how many, of each class in the order of ``ids``, (K,)."""
-    order = np.argsort(ids)
-    place = order[np.searchsorted(ids, class_ids, sorter=order)]
-    return np.bincount(place, weights, minlength=len(ids))
+def _per_class(classes: ClassSet, class_ids: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Sum of the weights, or how many, of each class in the order of the set, (K,)."""
+    return np.bincount(classes.places(class_ids), weights, minlength=len(classes))

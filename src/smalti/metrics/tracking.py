@@ -10,8 +10,8 @@ import numpy as np
 
 from ..classes import ClassSet
 from ..errors import InputError
+from ..overlaps import best_assignment
 from .clip import Clip, ClipMetric
-from .matching import best_assignment
 from .metric import Score, Scores
 from .pair import Pair
 from .semantic import mean_over_classes, ratio

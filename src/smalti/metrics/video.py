@@ -11,9 +11,9 @@ import numpy as np
 from .. import compiled
 from ..classes import ClassSet
 from ..errors import InputError
+from ..overlaps import best_assignment
 from ..segmentation import Segmentation
 from .clip import Clip, ClipMetric, tracked
-from .matching import best_assignment
 from .metric import Score, Scores
 from .pair import Pair
 from .semantic import ratio
