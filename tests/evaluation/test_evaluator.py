@@ -11,7 +11,7 @@ from smalti.data.scenes import scene_classes, scenes
 from smalti.errors import InputError, ReadError, UnknownName
 from smalti.evaluation.comparison import compare
 from smalti.evaluation.evaluator import evaluate, task_of
-from smalti.evaluation.predictions import find_predictions, shared_classes
+from smalti.evaluation.predictions import find_predictions
 from smalti.evaluation.slices import slices
 from smalti.evaluation.statistics import load_statistics, save_statistics
 from smalti.evaluation.summary import summarise
@@ -144,16 +144,22 @@ def test_names_may_differ_in_their_folders(dataset, predicted):
 
 def test_classes_are_the_same_by_name():
     other = ClassSet([Class(7, "lake", (1, 1, 1)), Class(9, "wood", (2, 2, 2)), Class(11, "town", (3, 3, 3))])
-    classes, ids, notes = shared_classes(LAND, other)
-    assert classes.names == ["field", "wood", "lake", "town"] or list(classes.names) == [
-        "field",
-        "wood",
-        "lake",
-        "town",
-    ]
-    assert ids == {7: 3, 9: 2, 11: 4}
-    assert any("no class 'town'" in note for note in notes)
-    assert any("no class 'field'" in note for note in notes)
+    align = align_classes(LAND, other)
+    assert list(align.classes.names) == ["field", "wood", "lake", "town"]
+    found = Segmentation.from_labels(np.array([[1, 2, 3]]), class_ids=[7, 9, 11], classes=other)
+    assert align(found).class_ids.tolist() == [3, 2, 4]
+    assert any("no class 'town'" in note for note in align.notes)
+    assert any("no class 'field'" in note for note in align.notes)
+
+
+def test_predictions_may_know_different_classes(dataset):
+    samples = list(dataset)[:2]
+    other = ClassSet([Class(4, "dirt", (1, 1, 1)), Class(9, "cell", (2, 2, 2))])
+    renumbered = samples[1].truth.replace(class_ids=np.full(len(samples[1].truth), 9), classes=other)
+    found = {samples[0].name: samples[0].truth, samples[1].name: renumbered}
+    evaluation = evaluate(Dataset(samples, CELLS), found)
+    assert list(evaluation.classes.names) == ["cell", "dirt"]
+    assert value(evaluation, "panoptic", "pq") == 1
 
 
 def test_one_class_against_one_is_the_same_class(dataset, predicted):
@@ -369,6 +375,8 @@ def test_evaluations_that_cannot_be_compared_are_refused(dataset, predicted):
     first = evaluate(dataset, predicted)
     with pytest.raises(InputError, match="scored as"):
         compare(first, evaluate(dataset, predicted, "semantic"))
+    with pytest.raises(InputError, match="tolerance of 2.0, the second of 3"):
+        compare(first, evaluate(dataset, predicted, tolerance=3))
     elsewhere = Dataset([Sample("x", None, lambda: (cells(3),))], CELLS)
     with pytest.raises(InputError, match="no image in common"):
         compare(first, evaluate(elsewhere, elsewhere, "instance"))

@@ -102,6 +102,11 @@ def compare(
             f"the first has the classes {', '.join(first.classes.names)}, the second "
             f"{', '.join(second.classes.names)}; score both against one truth"
         )
+    if first.tolerance != second.tolerance:
+        raise InputError(
+            f"the first was scored with a tolerance of {first.tolerance}, the second of {second.tolerance}; score both "
+            "alike"
+        )
     place = {name: index for index, name in enumerate(second.names)}
     both = [(index, place[name]) for index, name in enumerate(first.names) if name in place]
     if not both:

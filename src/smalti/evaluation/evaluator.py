@@ -29,7 +29,7 @@ from ..sample import Sample
 from ..segmentation import Segmentation
 from ..table import Table
 from .measures import TASKS, Task, metrics_for
-from .predictions import Predictions, find_predictions, shared_classes, with_classes
+from .predictions import Alignment, Predictions, align_classes, find_predictions
 
 LOOKED_AT = 20
 """Images looked at to tell which task the truth is for."""
@@ -43,7 +43,8 @@ class Evaluation:
 
     ``kept[i][j]`` is what ``metrics[i]`` keeps of image ``names[j]``; ``columns`` (n,) are what slices are made by;
     ``confusion`` (K + 1, K + 1) pixels of all images, row = class in truth, 0 = none; ``objects`` a row for each
-    segment of truth, and each predicted one that is false. ``seconds`` says where the time went.
+    segment of truth and each predicted one. ``tolerance`` is that of the metrics that have one; ``seconds`` says where
+    the time went.
     """
 
     task: Task
@@ -55,6 +56,7 @@ class Evaluation:
     kept: tuple[Sequence[Any], ...]
     confusion: np.ndarray
     objects: Table
+    tolerance: float | str = 2.0
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -90,11 +92,8 @@ class Evaluation:
         predicted = self.predictions.loads.get(name)
         truth = sample.truth
         found = _nothing(truth) if predicted is None else predicted()
-        classes, ids, _ = shared_classes(truth.classes, found.classes)
-        return sample, Pair(
-            truth.replace(classes=self.classes),
-            with_classes(found, classes, ids).replace(classes=self.classes),
-        )
+        align = align_classes(truth.classes, self.predictions.classes)
+        return sample, Pair(truth.replace(classes=self.classes), align(found))
 
 
 def evaluate(
@@ -118,13 +117,12 @@ def evaluate(
     """
     found = predicted if isinstance(predicted, Predictions) else find_predictions(truth, predicted)
     samples = [sample for sample in truth if sample.annotated]
-    first = next((load() for load in found.loads.values()), None)
-    classes, ids, notes = shared_classes(truth.classes, truth.classes if first is None else first.classes)
+    align = align_classes(truth.classes, found.classes)
     task = task_of(truth) if task is None else task
     if task not in TASKS:
         raise InputError(f"task is one of {', '.join(TASKS)}, got {task!r}")
-    chosen = metrics_for(task, classes, metrics, tolerance)
-    one = _OneUnit(classes, ids, found, chosen, tuple(by))
+    chosen = metrics_for(task, align.classes, metrics, tolerance)
+    one = _OneUnit(align, found, chosen, tuple(by))
     units = (
         _clips(samples)
         if any(isinstance(each, ClipMetric) for each in chosen)
@@ -139,16 +137,17 @@ def evaluate(
     clips = len(units) < len(samples)
     return Evaluation(
         task,
-        classes,
+        align.classes,
         tuple(str(unit[0].group) if clips else unit[0].name for unit in units),
         tuple(None if clips else unit[0].group for unit in units),
         _columns([unit[0] for unit in units], looked),
         chosen,
         tuple([each.kept[index] for each in looked] for index in range(len(chosen))),
-        sum((each.confusion for each in looked), np.zeros((len(classes) + 1,) * 2, np.int64)),
+        sum((each.confusion for each in looked), np.zeros((len(align.classes) + 1,) * 2, np.int64)),
         _objects(looked),
+        tolerance,
         found.missing,
-        tuple(notes + _remarks(truth, found, samples)),
+        (*align.notes, *_remarks(truth, found, samples)),
         {
             "reading": sum(each.reading for each in looked),
             "scoring": sum(each.scoring for each in looked),
@@ -191,8 +190,7 @@ class _Looked:
 class _OneUnit:
     """Reads and scores one image, or the frames of one clip."""
 
-    classes: ClassSet
-    ids: Mapping[int, int]
+    align: Alignment
     predictions: Predictions
     metrics: tuple[Metric, ...]
     by: tuple[str, ...]
@@ -225,16 +223,10 @@ class _OneUnit:
                 f"{sample.name}: the prediction is {found.shape} and the truth {truth.shape}; predict at the size "
                 "of the truth"
             )
-        if load is not None:
-            found = with_classes(found, self.classes, self._ids(found.classes))
-        return Pair(truth.replace(classes=self.classes), found.replace(classes=self.classes))
-
-    def _ids(self, classes: ClassSet) -> Mapping[int, int]:
-        return (
-            self.ids
-            if set(classes.ids.tolist()) <= self.ids.keys()
-            else shared_classes(self.classes, classes)[1]
-        )
+        try:
+            return Pair(truth.replace(classes=self.align.classes), self.align(found))
+        except InputError as error:
+            raise InputError(f"{sample.name}: {error}") from error
 
 
 def _kept(metric: Metric, pairs: Sequence[Pair]) -> Any:

@@ -28,10 +28,12 @@ class Predictions:
     """How to get the prediction of each sample by its name.
 
     ``missing`` are samples without one, which count as images in which nothing was found; ``unused`` are predictions
-    of images that the truth does not have; ``origin`` says in words what the predictions were taken for.
+    of images that the truth does not have; ``origin`` says in words what the predictions were taken for and
+    ``classes`` are those they may use.
     """
 
     loads: Mapping[str, Load]
+    classes: ClassSet
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     origin: str = ""
@@ -48,13 +50,15 @@ def find_predictions(truth: Dataset, place: str | Path | Dataset | Mapping[str, 
     names = [sample.name for sample in truth if sample.annotated]
     if not names:
         raise InputError(f"none of {len(truth)} samples is annotated; there is nothing to compare with")
+    classes = truth.classes
     if isinstance(place, Mapping):
         loads: dict[str, Load] = {name: partial(_same, found) for name, found in place.items()}
         origin = "segmentations by name"
+        classes = _all_classes([found.classes for found in place.values()]) or classes
     elif isinstance(place, Dataset):
-        loads, origin = _of_dataset(place), place.format
+        loads, classes, origin = _of_dataset(place), place.classes, place.format
     else:
-        loads, origin = _of_path(truth, Path(place))
+        loads, classes, origin = _of_path(truth, Path(place))
     matched = _by_name(names, loads)
     if not matched:
         raise InputError(
@@ -64,6 +68,7 @@ def find_predictions(truth: Dataset, place: str | Path | Dataset | Mapping[str, 
     used = set(matched.values())
     return Predictions(
         {name: loads[key] for name, key in matched.items()},
+        classes,
         tuple(name for name in names if name not in matched),
         tuple(key for key in loads if key not in used),
         origin,
@@ -82,7 +87,16 @@ def _truth_of(sample: Sample) -> Segmentation:
     return sample.truth
 
 
-def _of_path(truth: Dataset, path: Path) -> tuple[dict[str, Load], str]:
+def _all_classes(sets: Iterable[ClassSet]) -> ClassSet | None:
+    """Every class of several sets, each name once, numbered from 1 where the sets differ; None for no set."""
+    different = list(dict.fromkeys(sets))
+    if len(different) < 2:
+        return different[0] if different else None
+    first = {each.name: each for one in different for each in one}
+    return ClassSet(replace(each, id=number) for number, each in enumerate(first.values(), 1))
+
+
+def _of_path(truth: Dataset, path: Path) -> tuple[dict[str, Load], ClassSet, str]:
     if path.suffix.lower() == ".json" and _is_list(path):
         if truth.format != "coco" or truth.path is None:
             raise InputError(
@@ -93,17 +107,17 @@ def _of_path(truth: Dataset, path: Path) -> tuple[dict[str, Load], str]:
         if wrong:
             number = wrong[0].record.removeprefix("annotation ")
             raise ReadError(f"{path}, result {number}: {wrong[0].message} ({len(wrong)} such results)")
-        return _of_dataset(results), "COCO results"
+        return _of_dataset(results), results.classes, "COCO results"
     try:
         found = Dataset.open(path, faulty="skip")
     except (ReadError, InputError) as error:
         loads = _of_masks(truth, path) if path.is_dir() else {}
         if not loads:
             raise InputError(f"{path} is neither a dataset nor a folder of masks: {error}") from error
-        return loads, "a folder of masks"
+        return loads, truth.classes, "a folder of masks"
     if not any(sample.annotated for sample in found):
         raise InputError(f"{path} was taken for {found.format} ({found.reason}) and holds no segmentation")
-    return _of_dataset(found), found.format
+    return _of_dataset(found), found.classes, found.format
 
 
 def _is_list(path: Path) -> bool:
@@ -171,45 +185,57 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(listed[:3]) + (", ..." if len(listed) > 3 else "")
 
 
-def shared_classes(truth: ClassSet, predicted: ClassSet) -> tuple[ClassSet, dict[int, int], list[str]]:
-    """One class set for both sides: that of truth, and classes that only the prediction has after it.
+@dataclass(frozen=True)
+class Alignment:
+    """One class set for both sides, and the id in it of each class of the prediction by name.
+
+    ``notes`` say what was taken for granted.
+    """
+
+    classes: ClassSet
+    ids: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+    def __call__(self, segmentation: Segmentation) -> Segmentation:
+        """The same segments with the common classes. Raises ``InputError`` for a class that the set lacks."""
+        if segmentation.classes == self.classes:
+            return segmentation
+        ids = {each.id: self.ids.get(each.name) for each in segmentation.classes}
+        unknown = [
+            class_id for class_id in np.unique(segmentation.class_ids).tolist() if ids[class_id] is None
+        ]
+        if unknown:
+            name = segmentation.classes.of(unknown[0]).name
+            raise InputError(
+                f"the class {name!r} is none of {', '.join(map(repr, self.ids))}, which others have"
+            )
+        class_ids = [ids[class_id] for class_id in segmentation.class_ids.tolist()]
+        return segmentation.replace(class_ids=np.array(class_ids, np.int64), classes=self.classes)
+
+
+def align_classes(truth: ClassSet, predicted: ClassSet) -> Alignment:
+    """The classes of truth, and after them those that only the prediction has.
 
     Classes are the same by name; where both sides have one class only, those two are the same whatever they are called.
-    Gives the set, the id in it of each predicted class id, and what was taken for granted, in words.
     """
-    notes: list[str] = []
-    names = {each.name: each.id for each in truth}
     if len(truth) == len(predicted) == 1 and truth.names != predicted.names:
-        notes.append(f"the one class predicted, {predicted.names[0]!r}, is taken for {truth.names[0]!r}")
-        return truth, {int(predicted.ids[0]): int(truth.ids[0])}, notes
+        note = f"the one class predicted, {predicted.names[0]!r}, is taken for {truth.names[0]!r}"
+        own = int(truth.ids[0])
+        return Alignment(truth, {predicted.names[0]: own, truth.names[0]: own}, (note,))
+    ids = {each.name: each.id for each in truth}
     free = int(truth.ids.max()) + 1
-    ids: dict[int, int] = {}
-    more = []
-    for each in predicted:
-        if each.name in names:
-            ids[each.id] = names[each.name]
-        else:
-            ids[each.id] = free
-            more.append(replace(each, id=free))
-            free += 1
+    more = [each for each in predicted if each.name not in ids]
+    added = [replace(each, id=free + index) for index, each in enumerate(more)]
     never = [each.name for each in truth if each.name not in set(predicted.names)]
-    if more:
+    notes = []
+    if added:
         notes.append(
-            f"the truth has no class {', '.join(repr(each.name) for each in more)}, which the prediction may use; what "
-            "is predicted as such is false"
+            f"the truth has no class {', '.join(repr(each.name) for each in added)}, which the prediction may use; "
+            "what is predicted as such is false"
         )
     if never:
         notes.append(
             f"the prediction has no class {', '.join(map(repr, never))}; those segments are all missed"
         )
-    return ClassSet([*truth, *more]) if more else truth, ids, notes
-
-
-def with_classes(segmentation: Segmentation, classes: ClassSet, ids: Mapping[int, int]) -> Segmentation:
-    """The same segments with the classes of ``shared_classes``."""
-    if segmentation.classes == classes:
-        return segmentation
-    return segmentation.replace(
-        class_ids=np.array([ids[class_id] for class_id in segmentation.class_ids.tolist()], np.int64),
-        classes=classes,
-    )
+    classes = ClassSet([*truth, *added]) if added else truth
+    return Alignment(classes, ids | {each.name: each.id for each in added}, tuple(notes))

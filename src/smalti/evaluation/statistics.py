@@ -37,6 +37,7 @@ def save_statistics(evaluation: Evaluation, path: str | Path) -> None:
         "names": list(evaluation.names),
         "groups": list(evaluation.groups),
         "metrics": [metric.name for metric in evaluation.metrics],
+        "tolerance": evaluation.tolerance,
         "missing": list(evaluation.missing),
         "notes": list(evaluation.notes),
         "seconds": dict(evaluation.seconds),
@@ -77,7 +78,7 @@ def load_statistics(path: str | Path) -> Evaluation:
         if told["task"] not in TASKS:
             raise ReadError(f"{path}: no task {told['task']!r}")
         classes = ClassSet.from_json(json.dumps(told["classes"]))
-        metrics = tuple(make_metric(name, classes) for name in told["metrics"])
+        metrics = tuple(make_metric(name, classes, told["tolerance"]) for name in told["metrics"])
         kept = tuple(_kept(arrays, number, metric) for number, metric in enumerate(metrics))
         names = tuple(told["names"])
         if any(len(each) != len(names) for each in (*kept, told["groups"])):
@@ -102,6 +103,7 @@ def load_statistics(path: str | Path) -> Evaluation:
                     if name.startswith("objects/")
                 }
             ),
+            told["tolerance"],
             tuple(told["missing"]),
             tuple(told["notes"]),
             told["seconds"],
