@@ -11,7 +11,7 @@ from smalti.data.scenes import scene_classes, scenes
 from smalti.errors import InputError, ReadError, UnknownName
 from smalti.evaluation.comparison import compare
 from smalti.evaluation.evaluator import evaluate, task_of
-from smalti.evaluation.predictions import find_predictions
+from smalti.evaluation.predictions import align_classes, find_predictions
 from smalti.evaluation.slices import slices
 from smalti.evaluation.statistics import load_statistics, save_statistics
 from smalti.evaluation.summary import summarise
