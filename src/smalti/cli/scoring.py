@@ -34,7 +34,9 @@ def evaluate_command(
     ],
     task: Annotated[
         str | None,
-        typer.Option(help="semantic, instance, panoptic, regions or thin, where it is not to be found out."),
+        typer.Option(
+            help="semantic, instance, panoptic, regions, thin or video, where it is not to be found out."
+        ),
     ] = None,
     metrics: Annotated[
         str | None, typer.Option(help="Metrics in place of the task's, with commas; see: smalti metrics.")
@@ -89,13 +91,13 @@ def evaluate_command(
 
 
 def _print_summary(summary: Summary) -> None:
-    from ..evaluation.plots import span, told
+    from ..evaluation.plots import counted, span, told
     from ..service.scoring import rows_for_terminal
 
-    evaluation = summary.evaluation
+    evaluation, headline = summary.evaluation, summary.headline
     typer.echo(
-        f"{len(evaluation)} images, {evaluation.task}: {summary.headline.title} {told(summary.headline.value)} "
-        f"({summary.level:.0%} interval {span(summary.headline)}, {summary.drawn} {summary.unit}s)\n"
+        f"{counted(len(evaluation), evaluation.unit)}, {evaluation.task}: {headline.title} {told(headline.value)} "
+        f"({summary.level:.0%} interval {span(headline)}, {counted(summary.drawn, summary.unit)})\n"
     )
     for note in (*evaluation.notes, summary.note):
         if note:

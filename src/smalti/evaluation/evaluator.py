@@ -31,6 +31,7 @@ from ..table import Table
 from .measures import TASKS, Task, metrics_for
 from .predictions import Alignment, Predictions, align_classes, find_predictions
 
+NEED_SCORES = ("average_precision", "boundary_average_precision", "calibration")
 LOOKED_AT = 20
 """Images looked at to tell which task the truth is for."""
 
@@ -65,6 +66,11 @@ class Evaluation:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def unit(self) -> str:
+        """What the names are of: ``image``, or ``clip`` where frames were scored together."""
+        return "clip" if any(isinstance(metric, ClipMetric) for metric in self.metrics) else "image"
 
     def metric(self, name: str) -> tuple[Metric, Sequence[Any]]:
         """A metric by name, with what it kept. Raises ``InputError``."""
@@ -135,6 +141,7 @@ def evaluate(
         looked.append(each)
         progress(len(looked), len(units))
     clips = len(units) < len(samples)
+    objects = _objects(looked)
     return Evaluation(
         task,
         align.classes,
@@ -144,10 +151,15 @@ def evaluate(
         chosen,
         tuple([each.kept[index] for each in looked] for index in range(len(chosen))),
         sum((each.confusion for each in looked), np.zeros((len(align.classes) + 1,) * 2, np.int64)),
-        _objects(looked),
+        objects,
         tolerance,
         found.missing,
-        (*align.notes, *_remarks(truth, found, samples)),
+        (
+            *(f"truth: {note}" for note in truth.notes),
+            *(f"predictions: {note}" for note in found.notes),
+            *align.notes,
+            *_remarks(truth, found, samples, objects, chosen),
+        ),
         {
             "reading": sum(each.reading for each in looked),
             "scoring": sum(each.scoring for each in looked),
@@ -323,8 +335,10 @@ def _objects(looked: Sequence[_Looked]) -> Table:
     )
 
 
-def _remarks(truth: Dataset, found: Predictions, samples: Sequence[Sample]) -> list[str]:
-    """What was left out or counted as nothing."""
+def _remarks(
+    truth: Dataset, found: Predictions, samples: Sequence[Sample], objects: Table, metrics: Sequence[Metric]
+) -> list[str]:
+    """What was left out or counted as nothing, and scores that rest on nothing."""
 
     def named(names: Sequence[str]) -> str:
         return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
@@ -339,4 +353,10 @@ def _remarks(truth: Dataset, found: Predictions, samples: Sequence[Sample]) -> l
         remarks.append(f"{len(found.unused)} predictions belong to no annotated image: {named(found.unused)}")
     if len(samples) < len(truth):
         remarks.append(f"{len(truth) - len(samples)} samples are not annotated and left out")
+    scores = objects["score"][objects["predicted"]]
+    ranked = [each.name for each in metrics if each.name in NEED_SCORES]
+    if ranked and len(scores) and (scores == 1).all():
+        remarks.append(
+            f"the predictions have no scores (all are 1), on which {' and '.join(ranked).replace('_', ' ')} rest"
+        )
     return remarks

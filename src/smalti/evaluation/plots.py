@@ -116,6 +116,11 @@ def slice_table(found: Sequence[Slice]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def counted(count: int, unit: str) -> str:
+    """``1 image``, ``12 images``."""
+    return f"{number(count)} {unit}{'' if count == 1 else 's'}"
+
+
 def told(value: float) -> str:
     """A score for people."""
     if np.isnan(value):

@@ -28,8 +28,8 @@ class Predictions:
     """How to get the prediction of each sample by its name.
 
     ``missing`` are samples without one, which count as images in which nothing was found; ``unused`` are predictions
-    of images that the truth does not have; ``origin`` says in words what the predictions were taken for and
-    ``classes`` are those they may use.
+    of images that the truth does not have; ``origin`` says in words what the predictions were taken for
+    ``classes`` are those they may use; ``notes`` what was taken for granted when they were opened.
     """
 
     loads: Mapping[str, Load]
@@ -37,6 +37,7 @@ class Predictions:
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     origin: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def find_predictions(truth: Dataset, place: str | Path | Dataset | Mapping[str, Segmentation]) -> Predictions:
@@ -51,14 +52,15 @@ def find_predictions(truth: Dataset, place: str | Path | Dataset | Mapping[str, 
     if not names:
         raise InputError(f"none of {len(truth)} samples is annotated; there is nothing to compare with")
     classes = truth.classes
+    notes: tuple[str, ...] = ()
     if isinstance(place, Mapping):
         loads: dict[str, Load] = {name: partial(_same, found) for name, found in place.items()}
         origin = "segmentations by name"
         classes = _all_classes([found.classes for found in place.values()]) or classes
     elif isinstance(place, Dataset):
-        loads, classes, origin = _of_dataset(place), place.classes, place.format
+        loads, classes, origin, notes = _of_dataset(place), place.classes, place.format, place.notes
     else:
-        loads, classes, origin = _of_path(truth, Path(place))
+        loads, classes, origin, notes = _of_path(truth, Path(place))
     matched = _by_name(names, loads)
     if not matched:
         raise InputError(
@@ -72,6 +74,7 @@ def find_predictions(truth: Dataset, place: str | Path | Dataset | Mapping[str, 
         tuple(name for name in names if name not in matched),
         tuple(key for key in loads if key not in used),
         origin,
+        notes,
     )
 
 
@@ -96,7 +99,11 @@ def _all_classes(sets: Iterable[ClassSet]) -> ClassSet | None:
     return ClassSet(replace(each, id=number) for number, each in enumerate(first.values(), 1))
 
 
-def _of_path(truth: Dataset, path: Path) -> tuple[dict[str, Load], ClassSet, str]:
+_Found = tuple[dict[str, Load], ClassSet, str, tuple[str, ...]]
+"""How to get each prediction, their classes, what they were taken for, and notes."""
+
+
+def _of_path(truth: Dataset, path: Path) -> _Found:
     if path.suffix.lower() == ".json" and _is_list(path):
         if truth.format != "coco" or truth.path is None:
             raise InputError(
@@ -107,17 +114,17 @@ def _of_path(truth: Dataset, path: Path) -> tuple[dict[str, Load], ClassSet, str
         if wrong:
             number = wrong[0].record.removeprefix("annotation ")
             raise ReadError(f"{path}, result {number}: {wrong[0].message} ({len(wrong)} such results)")
-        return _of_dataset(results), results.classes, "COCO results"
+        return _of_dataset(results), results.classes, "COCO results", ()
     try:
         found = Dataset.open(path, faulty="skip")
     except (ReadError, InputError) as error:
         loads = _of_masks(truth, path) if path.is_dir() else {}
         if not loads:
             raise InputError(f"{path} is neither a dataset nor a folder of masks: {error}") from error
-        return loads, truth.classes, "a folder of masks"
+        return loads, truth.classes, "a folder of masks", ()
     if not any(sample.annotated for sample in found):
         raise InputError(f"{path} was taken for {found.format} ({found.reason}) and holds no segmentation")
-    return _of_dataset(found), found.classes, found.format
+    return _of_dataset(found), found.classes, found.format, found.notes
 
 
 def _is_list(path: Path) -> bool:

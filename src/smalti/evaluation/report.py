@@ -16,7 +16,7 @@ from ..page.document import document
 from ..page.pictures import figure
 from .evaluator import Evaluation
 from .gallery import Exhibit, exhibits
-from .plots import confusion_table, curve, interval_table, slice_table, span, told
+from .plots import confusion_table, counted, curve, interval_table, slice_table, span, told
 from .summary import Summary
 
 WORST = 12
@@ -83,7 +83,7 @@ def render(summary: Summary) -> str:
 def _header(summary: Summary, name: str) -> str:
     evaluation, headline = summary.evaluation, summary.headline
     interval = (
-        f"<p>{share(summary.level)} interval {span(headline)}, by drawing {number(summary.drawn)} {summary.unit}s "
+        f"<p>{share(summary.level)} interval {span(headline)}, by drawing {counted(summary.drawn, summary.unit)} "
         "again and again.</p>"
         if span(headline)
         else ""
@@ -91,7 +91,7 @@ def _header(summary: Summary, name: str) -> str:
     notes = "".join(f"<li>{escape(note)}</li>" for note in (*evaluation.notes, summary.note) if note)
     return (
         f"<header><h1>Evaluation on {escape(name)}</h1>"
-        f"<p>{number(len(evaluation))} images, task {escape(evaluation.task)}.</p>"
+        f"<p>{counted(len(evaluation), evaluation.unit)}, task {escape(evaluation.task)}.</p>"
         f'<p class="headline"><b>{told(headline.value)}</b> {escape(headline.title)}</p>{interval}'
         + (f'<ul class="remarks">{notes}</ul>' if notes else "")
         + "</header>"

@@ -128,6 +128,7 @@ def summarise(
             if score.name in found:
                 told = found[score.name]
                 unit, drawn, note = told.unit, told.drawn, told.note
+                unit = evaluation.unit if unit == "image" else unit
                 rows += _rows(metric, score, told, evaluation)
     return Summary(
         evaluation,
