@@ -380,3 +380,44 @@ def test_evaluations_that_cannot_be_compared_are_refused(dataset, predicted):
     elsewhere = Dataset([Sample("x", None, lambda: (cells(3),))], CELLS)
     with pytest.raises(InputError, match="no image in common"):
         compare(first, evaluate(elsewhere, elsewhere, "instance"))
+
+
+def test_void_in_a_prediction_excuses_nothing(dataset):
+    sample = dataset[0]
+    void = np.zeros((48, 48), bool)
+    void[:, 24:] = True
+    half = Segmentation.from_labels(
+        np.where(void, 0, sample.truth.labels), class_ids=sample.truth.class_ids, classes=CELLS
+    )
+    one = Dataset([sample], CELLS)
+    with_void = evaluate(one, {sample.name: half.replace(void=void)})
+    without = evaluate(one, {sample.name: half})
+    assert value(with_void, "panoptic", "pq") == value(without, "panoptic", "pq") < 1
+
+
+def test_surfaces_are_kept_and_compared(dataset, predicted, tmp_path):
+    first = evaluate(dataset, predicted, metrics=["surface"])
+    save_statistics(first, tmp_path / "statistics.npz")
+    found = compare(load_statistics(tmp_path), first)
+    assert all(row.difference == 0 or np.isnan(row.difference) for row in found.rows)
+    with pytest.raises(InputError, match="scored by surface, the second by classes"):
+        compare(first, evaluate(dataset, predicted, metrics=["classes"]))
+    json.dumps(summarise(first).to_json(), allow_nan=False)
+
+
+def moved(truth, pixels):
+    labels = np.roll(truth.labels, pixels, axis=1)
+    return Segmentation.from_labels(labels, class_ids=truth.class_ids, classes=truth.classes)
+
+
+def test_a_slice_is_worse_by_what_is_better(dataset):
+    found = {s.name: moved(s.truth, 0 if s.metadata["site"] == "s0" else 2) for s in dataset}
+    plain = Dataset(
+        [Sample(s.name, s.load_image, s.load_truths, metadata=s.metadata) for s in dataset], CELLS
+    )
+    evaluation = evaluate(plain, found, metrics=["calibration", "panoptic"])
+    told = slices(evaluation, ["site"])
+    assert told[0].label == "s1"
+    assert told[0].better == "lower"
+    assert told[0].worse
+    assert told[0].difference > 0

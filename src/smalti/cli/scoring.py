@@ -127,7 +127,7 @@ def _print_summary(summary: Summary) -> None:
                 table.add_row(kind.replace("_", " "), count, f"{row.value:+.3f}", span(row))
         typer.echo()
         print_table(table)
-    sure = [each for each in summary.slices if each.difference < 0 and each.p_corrected < 1 - summary.level]
+    sure = [each for each in summary.slices if each.worse and each.p_corrected < 1 - summary.level]
     if sure:
         table = table_of("surely worse than the rest", "#images", "#score", "#the rest", "#p, corrected")
         for each in sure[:8]:

@@ -107,6 +107,10 @@ def compare(
             f"the first was scored with a tolerance of {first.tolerance}, the second of {second.tolerance}; score both "
             "alike"
         )
+    if first.metrics[0].name != second.metrics[0].name:
+        raise InputError(
+            f"the first was scored by {first.metrics[0].name}, the second by {second.metrics[0].name}; score both alike"
+        )
     place = {name: index for index, name in enumerate(second.names)}
     both = [(index, place[name]) for index, name in enumerate(first.names) if name in place]
     if not both:

@@ -99,7 +99,7 @@ class Evaluation:
         truth = sample.truth
         found = _nothing(truth) if predicted is None else predicted()
         align = align_classes(truth.classes, self.predictions.classes)
-        return sample, Pair(truth.replace(classes=self.classes), align(found))
+        return sample, Pair(truth.replace(classes=self.classes), align(found).replace(void=None))
 
 
 def evaluate(
@@ -116,7 +116,7 @@ def evaluate(
     """Score predictions against the first truth of every annotated sample.
 
     ``predicted`` is anything ``find_predictions`` takes. An image without a prediction counts as one in which nothing
-    was found. ``task`` is found out from the truth if not given: ``semantic``, ``instance``, ``panoptic`` or
+    was found, and void in a prediction as nothing predicted there: only truth may leave pixels out. ``task`` is found out from the truth if not given: ``semantic``, ``instance``, ``panoptic`` or
     ``regions``; ``metrics`` are names of metrics in place of the task's. ``by`` names columns for slices that cost
     reading the images, ``brightness`` and ``contrast``. Raises ``InputError`` where nothing can be compared, naming
     the image, and as reading does.
@@ -236,7 +236,7 @@ class _OneUnit:
                 "of the truth"
             )
         try:
-            return Pair(truth.replace(classes=self.align.classes), self.align(found))
+            return Pair(truth.replace(classes=self.align.classes), self.align(found).replace(void=None))
         except InputError as error:
             raise InputError(f"{sample.name}: {error}") from error
 

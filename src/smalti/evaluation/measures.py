@@ -40,7 +40,7 @@ METRICS: dict[str, str] = {
 OF_TASK: dict[str, tuple[str, ...]] = {
     "semantic": ("classes", "boundaries"),
     "instance": ("instances", "average_precision", "panoptic", "calibration", "errors"),
-    "panoptic": ("panoptic", "classes", "instances", "errors"),
+    "panoptic": ("panoptic", "classes", "instances", "calibration", "errors"),
     "regions": ("partition",),
     "thin": ("cldice", "tolerance_f1", "classes"),
     "video": ("davis", "hota", "identity", "clear_mot", "video_panoptic", "temporal_consistency"),

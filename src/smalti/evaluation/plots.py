@@ -116,6 +116,19 @@ def slice_table(found: Sequence[Slice]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def wilson(right: float, count: float) -> tuple[float, float]:
+    """The 95 % interval of a share, of things independent of each other (Wilson, JASA 22, 1927).
+
+    >>> [round(end, 3) for end in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    z = 1.959964
+    share, factor = right / count, 1 + z**2 / count
+    middle = (share + z**2 / (2 * count)) / factor
+    reach = z / factor * float(np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)))
+    return middle - reach, middle + reach
+
+
 def counted(count: int, unit: str) -> str:
     """``1 image``, ``12 images``."""
     return f"{number(count)} {unit}{'' if count == 1 else 's'}"

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from ..io.writing import replacing
+from ..metrics.calibration import Calibration
 from ..metrics.error_types import FOUND, STATES, TYPES
 from ..page.charts import bar, number, share
 from ..page.document import document
 from ..page.pictures import figure
 from .evaluator import Evaluation
 from .gallery import Exhibit, exhibits
-from .plots import confusion_table, counted, curve, interval_table, slice_table, span, told
+from .plots import confusion_table, counted, curve, interval_table, slice_table, span, told, wilson
 from .summary import Summary
 
 WORST = 12
@@ -72,6 +73,7 @@ def render(summary: Summary) -> str:
         _errors(summary),
         _slices(summary),
         _sizes(evaluation),
+        _reliability(evaluation),
         _confusion(evaluation),
         _gallery(shown, summary),
         _scores(summary),
@@ -139,7 +141,7 @@ def _errors(summary: Summary) -> str:
 def _slices(summary: Summary) -> str:
     if not summary.slices:
         return ""
-    worse = [each for each in summary.slices if each.difference < 0]
+    worse = [each for each in summary.slices if each.worse]
     sure = [each for each in worse if each.p_corrected < 0.05]
     verdict = (
         f"{number(len(sure))} of {number(len(summary.slices))} parts are surely worse than the rest."
@@ -164,9 +166,9 @@ def _sizes(evaluation: Evaluation) -> str:
     order = np.argsort(area, kind="stable")
     points, labels = [], []
     for place, part in enumerate(np.array_split(order, SIZES)):
-        value = float(found[part].mean())
-        reach = 1.96 * float(np.sqrt(max(value * (1 - value), 1e-12) / len(part)))
-        points.append(((place + 0.5) / SIZES, value, value - reach, value + reach))
+        points.append(
+            ((place + 0.5) / SIZES, float(found[part].mean()), *wilson(found[part].sum(), len(part)))
+        )
         labels.append(number(round(float(np.median(area[part])))))
     unit = "voxels" if evaluation.truth is not None and _is_volume(evaluation) else "pixels"
     return (
@@ -181,6 +183,26 @@ def _is_volume(evaluation: Evaluation) -> bool:
     assert truth is not None
     first = next(sample for sample in truth if sample.annotated)
     return first.truth.ndim == 3
+
+
+def _reliability(evaluation: Evaluation) -> str:
+    """How often segments of a score are right, where predictions have scores."""
+    both = zip(evaluation.metrics, evaluation.kept, strict=True)
+    kept = next((kept for metric, kept in both if metric.name == Calibration.name), None)
+    scores = evaluation.objects["score"][evaluation.objects["predicted"]]
+    if kept is None or not len(scores) or (scores == 1).all():
+        return ""
+    found = Calibration().curve(np.sum(kept, axis=0))
+    points = []
+    for count, score, right in zip(found.count, found.mean_score, found.share_right, strict=True):
+        if count:
+            low, high = wilson(right * count, count)
+            points.append((float(score), float(right), low, high))
+    return (
+        "<section><h2>Can scores be trusted?</h2><p>Share of the predicted segments of a score that are right. On the "
+        "dashed line a score is a probability; below it predictions are too sure of themselves.</p>"
+        f"{curve(points, 'score', 'right', diagonal=True)}</section>"
+    )
 
 
 def _confusion(evaluation: Evaluation) -> str:

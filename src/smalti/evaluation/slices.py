@@ -8,6 +8,7 @@ sequentially rejective multiple test procedure, Scandinavian Journal of Statisti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -46,12 +47,18 @@ class Slice:
     high: float
     rest: float
     p: float
+    better: str = "higher"
     p_corrected: float = float("nan")
 
     @property
     def difference(self) -> float:
         """This part less the rest."""
         return self.value - self.rest
+
+    @property
+    def worse(self) -> bool:
+        """Whether this part does worse than the rest."""
+        return self.difference > 0 if self.better == "lower" else self.difference < 0
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values, None for what does not exist."""
@@ -93,7 +100,7 @@ def slices(
     told = [
         Slice(**{**asdict(each), "p_corrected": value}) for each, value in zip(found, corrected, strict=True)
     ]
-    return tuple(sorted(told, key=lambda each: (each.difference > 0, each.p_corrected, each.difference)))
+    return tuple(sorted(told, key=lambda each: (not each.worse, each.p_corrected, -abs(each.difference))))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -121,6 +128,7 @@ def _image_slices(
 ) -> Iterator[Slice]:
     metric, kept = evaluation.metrics[0], evaluation.kept[0]
     headline = metric.headline
+    better = next(score.better for score in metric.scores if score.name == headline)
 
     def scored(of: np.ndarray) -> np.ndarray:
         blocks = [
@@ -144,6 +152,7 @@ def _image_slices(
             column=name,
             label=label,
             measure=headline,
+            better=better,
             images=int(members.sum()),
             segments=None,
         )
@@ -197,13 +206,24 @@ def _compared(
     (value,), (rest,) = scores(ones)
     drawn, drawn_rest = scores(weights)
     differences = (drawn - drawn_rest)[~np.isnan(drawn - drawn_rest)]
-    p = float("nan")
-    if len(differences):
-        lower, higher = (np.sum(differences <= 0) + 1, np.sum(differences >= 0) + 1)
-        p = min(1.0, 2 * float(min(lower, higher)) / (len(differences) + 1))
+    p = _p_value(float(value - rest), differences)
     tails = [(1 - level) / 2, (1 + level) / 2]
     low, high = np.nanquantile(drawn, tails) if not np.isnan(drawn).all() else (np.nan, np.nan)
     return Slice(value=float(value), low=float(low), high=float(high), rest=float(rest), p=p, **told)
+
+
+def _p_value(difference: float, drawn: np.ndarray) -> float:
+    """Two-sided: twice the share of resampled differences on the other side of 0; by the normal curve where that is
+    below what so many can tell, so that a correction for many slices leaves something over."""
+    if not len(drawn):
+        return float("nan")
+    beyond = int(min((drawn <= 0).sum(), (drawn >= 0).sum()))
+    counted = min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
+    if beyond or not difference:
+        return counted
+    spread = float(drawn.std())
+    normal = math.erfc(abs(difference) / (spread * math.sqrt(2))) if spread else 0.0
+    return max(min(counted, normal), 1e-6)
 
 
 def _parts(column: np.ndarray) -> list[tuple[str, np.ndarray]]:

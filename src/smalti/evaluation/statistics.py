@@ -128,13 +128,14 @@ def _kept(arrays: dict[str, np.ndarray], number: int, metric: Metric) -> list[An
     return [metric.keeps(*values) for values in zip(*columns, strict=True)]
 
 
-def _split(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
+def _split(arrays: dict[str, np.ndarray], name: str) -> list[Any]:
     values, shapes = arrays[f"{name}/values"], arrays[f"{name}/shapes"]
     ends = np.cumsum(shapes.prod(axis=1))
     if len(ends) and (shapes.min(initial=0) < 0 or ends[-1] != len(values)):
         raise ValueError(f"{name}: {len(values)} values do not fill their shapes")
     parts = np.split(values, ends[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes.tolist(), strict=True)]
+    found = [part.reshape(shape) for part, shape in zip(parts, shapes.tolist(), strict=True)]
+    return [str(each) if each.dtype.kind == "U" and each.ndim == 0 else each for each in found]
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

@@ -336,7 +336,8 @@ def _ends(
     for point in (-reach, reach):
         moved = shift + (shift + point) / (1 - bend * (shift + point))
         ends.append(np.where(np.isnan(value), np.nan, _quantile(ordered, norm.cdf(moved))))
-    return ends[0], ends[1]
+    # BCa of very few may leave the value itself outside.
+    return np.minimum(ends[0], value), np.maximum(ends[1], value)
 
 
 def _bias(value: np.ndarray, resampled: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -250,8 +250,7 @@ def surface_dice(
     return _of_classes(truth, predicted, definition, None, lambda found: found.nsd(limit))
 
 
-@dataclass(frozen=True, eq=False)
-class SurfaceValues:
+class SurfaceValues(NamedTuple):
     """The values (K, V) of one image, and the unit of its distances."""
 
     values: np.ndarray
@@ -273,6 +272,7 @@ class Surfaces(ImageMeans):
     absent: Literal["nan", "diagonal"] = "nan"
 
     name: ClassVar[str] = "surface"
+    keeps: ClassVar[Any] = SurfaceValues
     values: ClassVar[tuple[str, ...]] = ("hausdorff", "hausdorff95", "assd", "masd", "nsd", "one_sided")
     scores: ClassVar[tuple[Score, ...]] = with_classes(
         Score("hausdorff", "Hausdorff distance", "lower"),
