@@ -116,10 +116,12 @@ def evaluate(
     """Score predictions against the first truth of every annotated sample.
 
     ``predicted`` is anything ``find_predictions`` takes. An image without a prediction counts as one in which nothing
-    was found, and void in a prediction as nothing predicted there: only truth may leave pixels out. ``task`` is found out from the truth if not given: ``semantic``, ``instance``, ``panoptic`` or
-    ``regions``; ``metrics`` are names of metrics in place of the task's. ``by`` names columns for slices that cost
-    reading the images, ``brightness`` and ``contrast``. Raises ``InputError`` where nothing can be compared, naming
-    the image, and as reading does.
+    was found, and void in a prediction as nothing predicted there: only truth may leave pixels out. ``task`` is found
+    out from the truth if not given: ``semantic``, ``instance``, ``panoptic`` or ``regions``; ``thin`` and ``video``
+    must be asked for. ``metrics`` are names of metrics in place of the task's, ``tolerance`` a distance in pixels or a
+    length such as ``"1.5um"`` for those that have one. ``by`` names columns for slices that cost reading the images,
+    ``brightness`` and ``contrast``. Raises ``InputError`` where nothing can be compared, naming the image, and as
+    reading does.
     """
     found = predicted if isinstance(predicted, Predictions) else find_predictions(truth, predicted)
     samples = [sample for sample in truth if sample.annotated]
