@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -50,23 +50,29 @@ class Listing:
         listed_ns = time.time_ns()
         found = _Found()
         found.walk(root)
-        folders = tuple(sorted(found.names, key=natural))
-        names = [_in_order(found.names[folder]) for folder in folders]
-        endings = [name[name.rfind(".") :].lower() if "." in name else "" for each in names for name in each]
-        known = {ending: index for index, ending in enumerate(dict.fromkeys(endings))}
-        listing = cls(
-            tuple(folder + name for folder, each in zip(folders, names, strict=True) for name in each),
-            folders,
-            np.cumsum([len(each) for each in names], dtype=np.int64),
-            tuple(known),
-            np.array([known[ending] for ending in endings], np.int32),
-        )
+        folders = sorted(found.names, key=natural)
+        listing = cls.of_names({folder: _in_order(found.names[folder]) for folder in folders})
         settled = (
             max((changed for _, _, changed in found.folders.values()), default=0) < listed_ns - _SETTLED_NS
         )
         if len(listing.paths) >= _WORTH_KEEPING and settled and not found.linked:
             listing.remember(root, found.folders)
         return listing
+
+    @classmethod
+    def of_names(cls, names: Mapping[str, Sequence[str]]) -> Listing:
+        """Of the names of the files in each folder, in order."""
+        endings = [
+            name[name.rfind(".") :].lower() if "." in name else "" for each in names.values() for name in each
+        ]
+        known = {ending: index for index, ending in enumerate(dict.fromkeys(endings))}
+        return cls(
+            tuple(folder + name for folder, each in names.items() for name in each),
+            tuple(names),
+            np.cumsum([len(each) for each in names.values()], dtype=np.int64),
+            tuple(known),
+            np.array([known[ending] for ending in endings], np.int32),
+        )
 
     def with_endings(self, wanted: set[str]) -> list[str]:
         """Paths that have one of these endings, in order."""

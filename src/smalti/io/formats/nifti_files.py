@@ -18,6 +18,7 @@ from ...provenance import UNKNOWN_ORIGIN, Provenance
 from ..medical import NIFTI_SUFFIXES
 from .documents import read_json
 from .format import Problem
+from .listing import Listing
 from .pairing import find_pairs
 from .roles import MASK_WORDS, without
 from .sample_lists import read_samples
@@ -186,7 +187,11 @@ class _StandIns(Tree):
     def __init__(self, tree: Tree, files: Mapping[str, tuple[str, ...]]) -> None:
         self.root, self.focus = tree.root, None
         self.files = files
-        self.__dict__["paths"] = tuple(files)
+        names: dict[str, list[str]] = {}
+        for path in files:
+            folder, slash, name = path.rpartition("/")
+            names.setdefault(folder + slash, []).append(name)
+        self.__dict__["listing"] = Listing.of_names(names)
 
     @classmethod
     def of(cls, tree: Tree, channels: tuple[str, ...]) -> _StandIns:
