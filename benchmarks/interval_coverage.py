@@ -18,10 +18,11 @@ from pages import put_table
 
 from smalti.classes import ClassSet
 from smalti.metrics.interval import interval
+from smalti.metrics.means import ratio
 from smalti.metrics.metric import Additive, Score, Scores
 from smalti.metrics.pair import Pair
 from smalti.metrics.panoptic import Panoptic
-from smalti.metrics.semantic import Classes, ratio
+from smalti.metrics.semantic import Classes
 
 CLASSES = ClassSet.from_names([f"class {k}" for k in range(8)])
 OBJECTS = np.geomspace(4, 0.6, 8)  # of each class in an image: from common to rare
@@ -148,6 +149,8 @@ def main() -> None:
     lines = []
     for name in arguments[1:] or WORLDS:
         for kind, settings in KINDS.items():
+            if "--write" in sys.argv and kind != DEFAULT:
+                continue
             shares = [coverage(WORLDS[name], size, draws, **settings) for size in sizes]
             cells = " | ".join(f"{100 * share:.1f} %" for share in shares)
             print(f"| {name} | {kind} | {cells} |", flush=True)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
+MOST_CLASSES = 30
+"""Classes printed; the report has all."""
+
 Level = Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")]
 Resamples = Annotated[int, typer.Option(min=100, help="Resamples behind each interval.")]
 Seed = Annotated[int, typer.Option(min=0, help="Another seed, other resamples.")]
@@ -90,14 +93,23 @@ def evaluate_command(
         typer.echo(f"\nreport: {out / 'report.html'}")
 
 
+def _interval(summary: Summary) -> str:
+    from ..evaluation.plots import counted, span
+
+    if not span(summary.headline):
+        return "(one image tells of no other, so there is no interval)"
+    return f"({summary.level:.0%} interval {span(summary.headline)}, {counted(summary.drawn, summary.unit)})"
+
+
 def _print_summary(summary: Summary) -> None:
     from ..evaluation.plots import counted, span, told
+    from ..evaluation.slices import SURE
     from ..service.scoring import rows_for_terminal
 
     evaluation, headline = summary.evaluation, summary.headline
     typer.echo(
         f"{counted(len(evaluation), evaluation.unit)}, {evaluation.task}: {headline.title} {told(headline.value)} "
-        f"({summary.level:.0%} interval {span(headline)}, {counted(summary.drawn, summary.unit)})\n"
+        f"{_interval(summary)}\n"
     )
     for note in (*evaluation.notes, summary.note):
         if note:
@@ -108,12 +120,16 @@ def _print_summary(summary: Summary) -> None:
     print_table(table)
     per_class = summary.of_metric(evaluation.metrics[0].name, per_class=True)
     if len(evaluation.classes) > 1 and per_class:
-        first = [row for row in per_class if row.name == per_class[0].name]
-        table = table_of("class", f"#{first[0].title}", "#interval")
-        for row in first:
-            table.add_row(row.class_name, told(row.value), span(row) or row.note)
+        first = [row for row in per_class if row.name == per_class[0].name and not math.isnan(row.value)]
+        table = table_of("class", f"#{per_class[0].title}", "#interval")
+        for row in first[:MOST_CLASSES]:
+            table.add_row(row.class_name, told(row.value), span(row))
         typer.echo()
         print_table(table)
+        absent = len(evaluation.classes) - len(first)
+        if absent or len(first) > MOST_CLASSES:
+            more = max(0, len(first) - MOST_CLASSES)
+            typer.echo(f"{more} more classes; {absent} are on neither side of any image and in no mean")
     errors = {row.name: row for row in summary.of_metric("errors")}
     gains = sorted(
         ((name.removeprefix("gain_"), row) for name, row in errors.items() if name.startswith("gain_")),
@@ -127,7 +143,7 @@ def _print_summary(summary: Summary) -> None:
                 table.add_row(kind.replace("_", " "), count, f"{row.value:+.3f}", span(row))
         typer.echo()
         print_table(table)
-    sure = [each for each in summary.slices if each.worse and each.p_corrected < 1 - summary.level]
+    sure = [each for each in summary.slices if each.worse and each.p_corrected < SURE]
     if sure:
         table = table_of("surely worse than the rest", "#images", "#score", "#the rest", "#p, corrected")
         for each in sure[:8]:

@@ -15,10 +15,11 @@ import numpy as np
 from ..classes import ClassSet
 from ..errors import InputError
 from ..metrics.boundary import Tolerance, boundary_f, boundary_iou, outline_f
+from ..metrics.krippendorff import coincidences, krippendorff_alpha
+from ..metrics.means import mean_of_present
 from ..metrics.panoptic import panoptic_quality
 from ..metrics.partition import partition_scores
-from ..metrics.reliability import coincidences, krippendorff_alpha
-from ..metrics.semantic import class_overlap, mean_of_present
+from ..metrics.semantic import class_overlap
 from ..overlaps import overlap
 from ..sample import Sample
 from ..segmentation import Segmentation

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..metrics import interval
 from ..metrics.metric import Score
 from .evaluator import Evaluation
+from .measures import takes_tolerance
 from .summary import score_of_images
 
 
@@ -102,7 +103,7 @@ def compare(
             f"the first has the classes {', '.join(first.classes.names)}, the second "
             f"{', '.join(second.classes.names)}; score both against one truth"
         )
-    if first.tolerance != second.tolerance:
+    if first.tolerance != second.tolerance and any(map(takes_tolerance, first.metrics)):
         raise InputError(
             f"the first was scored with a tolerance of {first.tolerance}, the second of {second.tolerance}; score both "
             "alike"

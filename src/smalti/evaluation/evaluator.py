@@ -20,7 +20,7 @@ import numpy as np
 from ..classes import ClassSet
 from ..data.agreement import kind_of
 from ..data.dataset import Dataset
-from ..errors import InputError, SmaltiError
+from ..errors import InputError, SmaltiError, unknown_name
 from ..metrics.clip import ClipMetric
 from ..metrics.error_types import SegmentStates, segment_states
 from ..metrics.metric import Additive, Metric
@@ -31,7 +31,12 @@ from ..table import Table
 from .measures import TASKS, Task, metrics_for
 from .predictions import Alignment, Predictions, align_classes, find_predictions
 
+MEASURED = ("segments", "median_area_px", "pixels", "brightness", "contrast")
+"""Columns of images that are measured; the last two only if asked for."""
+OF_SEGMENTS = ("object size", "at image border", "class")
+"""Columns of segments, where segments are objects."""
 NEED_SCORES = ("average_precision", "boundary_average_precision", "calibration")
+MOST_OF_COCO = 100
 LOOKED_AT = 20
 """Images looked at to tell which task the truth is for."""
 
@@ -125,6 +130,7 @@ def evaluate(
     """
     found = predicted if isinstance(predicted, Predictions) else find_predictions(truth, predicted)
     samples = [sample for sample in truth if sample.annotated]
+    _check_columns(truth, by)
     align = align_classes(truth.classes, found.classes)
     task = task_of(truth) if task is None else task
     if task not in TASKS:
@@ -170,6 +176,14 @@ def evaluate(
         truth,
         found,
     )
+
+
+def _check_columns(truth: Dataset, by: Sequence[str]) -> None:
+    """Raise ``UnknownName`` for a column that neither the samples nor an evaluation have."""
+    known = {key for sample in truth for key in sample.metadata} | {*MEASURED, *OF_SEGMENTS, "split", "group"}
+    for name in by:
+        if name not in known:
+            raise unknown_name("column", name, sorted(known))
 
 
 def task_of(truth: Dataset) -> Task:
@@ -355,6 +369,17 @@ def _remarks(
         remarks.append(f"{len(found.unused)} predictions belong to no annotated image: {named(found.unused)}")
     if len(samples) < len(truth):
         remarks.append(f"{len(truth) - len(samples)} samples are not annotated and left out")
+    several = sum(len(sample.truth_paths) > 1 for sample in samples)
+    if several:
+        remarks.append(f"{several} images may have several truths; the first of each is scored against")
+    if any(isinstance(each, ClipMetric) for each in metrics) and all(each.group is None for each in samples):
+        remarks.append("the samples have no groups, so all of them are frames of one clip")
+    predicted = objects["image"][objects["predicted"]]
+    full = int((np.bincount(predicted, minlength=1) > MOST_OF_COCO).sum())
+    if full and any(each.name.endswith("average_precision") for each in metrics):
+        remarks.append(
+            f"{full} images have more than {MOST_OF_COCO} predicted segments, and COCO's AP takes no more"
+        )
     scores = objects["score"][objects["predicted"]]
     ranked = [each.name for each in metrics if each.name in NEED_SCORES]
     if ranked and len(scores) and (scores == 1).all():

@@ -10,6 +10,7 @@ from ..errors import SmaltiError
 from ..image import Image
 from ..io.display import to_display
 from ..metrics.pair import Pair
+from ..metrics.panoptic import joined_stuff
 from ..page.pictures import Picture, outlines, picture
 from ..sample import Sample
 from ..segmentation import Segmentation
@@ -59,8 +60,9 @@ def _pictures(sample: Sample, pair: Pair) -> tuple[Picture, ...]:
         picture(shown, place, f"{sample.name}, {what}", [(kind, _all(side, place))], SIDE_PX)
         for side, kind, what in zip(sides, ("truth", "predicted"), ("truth", "prediction"), strict=True)
     ]
+    joined = Pair(joined_stuff(sides[0]), joined_stuff(sides[1]))
     difference = picture(
-        _difference(shown, Pair(*sides)), place, f"{sample.name}, difference", (), SIDE_PX, stretch=False
+        _difference(shown, joined), place, f"{sample.name}, difference", (), SIDE_PX, stretch=False
     )
     return (*made, difference)
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Literal, get_args
 
 from ..classes import ClassSet
-from ..errors import unknown_name
+from ..errors import InputError, unknown_name
 from ..metrics.metric import Metric
 
 Task = Literal["semantic", "instance", "panoptic", "regions", "thin", "video"]
@@ -51,10 +51,11 @@ OF_TASK: dict[str, tuple[str, ...]] = {
 def metrics_for(
     task: Task, classes: ClassSet, names: Sequence[str] | None = None, tolerance: float | str = 2.0
 ) -> tuple[Metric, ...]:
-    """The metrics called ``names``, or those of the task. Raises ``UnknownName``."""
-    return tuple(
-        make_metric(name, classes, tolerance) for name in (OF_TASK[task] if names is None else names)
-    )
+    """The metrics called ``names``, or those of the task. Raises ``UnknownName``, and ``InputError`` for none."""
+    chosen = OF_TASK[task] if names is None else tuple(dict.fromkeys(names))
+    if not chosen:
+        raise InputError(f"no metric is named; there are {', '.join(METRICS)}")
+    return tuple(make_metric(name, classes, tolerance) for name in chosen)
 
 
 def make_metric(name: str, classes: ClassSet, tolerance: float | str = 2.0) -> Metric:
@@ -65,6 +66,11 @@ def make_metric(name: str, classes: ClassSet, tolerance: float | str = 2.0) -> M
     found: Callable[..., Metric] = getattr(import_module(module), kind)
     given = {"classes": classes, "tolerance": tolerance}
     return found(**{key: value for key, value in given.items() if key in _parameters(found)})
+
+
+def takes_tolerance(metric: Metric) -> bool:
+    """Whether the scores of a metric depend on the tolerance."""
+    return "tolerance" in _parameters(type(metric))
 
 
 def _parameters(kind: Callable[..., Metric]) -> set[str]:

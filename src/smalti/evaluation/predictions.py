@@ -124,7 +124,11 @@ def _of_path(truth: Dataset, path: Path) -> _Found:
         return loads, truth.classes, "a folder of masks", ()
     if not any(sample.annotated for sample in found):
         raise InputError(f"{path} was taken for {found.format} ({found.reason}) and holds no segmentation")
-    return _of_dataset(found), found.classes, found.format, found.notes
+    notes = found.notes
+    if found.problems:
+        more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
+        notes = (*notes, f"faulty records count as not predicted: {found.problems[0]}{more}")
+    return _of_dataset(found), found.classes, found.format, notes
 
 
 def _is_list(path: Path) -> bool:
@@ -136,19 +140,32 @@ def _is_list(path: Path) -> bool:
 
 
 def _of_masks(truth: Dataset, folder: Path) -> dict[str, Load]:
+    """Mask files by their names without suffix, or without words such as ``_pred`` where no image is called so.
+
+    Raises ``InputError`` for two masks of one image.
+    """
     tree = Tree(folder)
-    paths = tree.with_suffix(*MASK_SUFFIXES)
+    known = {sample.name.rpartition("/")[2] for sample in truth}
+    found: dict[str, str] = {}
     loads: dict[str, Load] = {}
-    for path in sorted(paths, key=lambda each: ".overlay." in each):
+    for path in tree.with_suffix(*MASK_SUFFIXES):
         stem = path[: -len(next(suffix for suffix in MASK_SUFFIXES[::-1] if path.lower().endswith(suffix)))]
-        objects = stem.endswith(".labels")
         if stem.endswith(".overlay"):
             continue
-        name = next((stem.removesuffix(mark) for mark in _MARKS if stem.endswith(mark)), stem)
-        if truth.read_mask is None or objects:
-            loads.setdefault(name, partial(_objects, tree.file(path), truth.classes))
+        name = stem
+        if stem.rpartition("/")[2] not in known:
+            name = next((stem.removesuffix(mark) for mark in _MARKS if stem.endswith(mark)), stem)
+        if name in loads:
+            raise InputError(
+                f"{folder}: {found[name]} and {path} are both predictions of {name!r}; keep one of them"
+            )
+        found[name] = path
+        if stem.endswith(".labels"):
+            loads[name] = partial(_objects, tree.file(path), truth.classes)
+        elif truth.read_mask is not None:
+            loads[name] = partial(_first, truth.read_mask, tree.file(path))
         else:
-            loads.setdefault(name, partial(_first, truth.read_mask, tree.file(path)))
+            loads[name] = partial(_numbered, tree.file(path), truth.classes)
     return loads
 
 
@@ -171,6 +188,22 @@ def _objects(path: Path, classes: ClassSet) -> Segmentation:
     return Segmentation.from_labels(
         compact, class_ids=[things[0]] * len(present), classes=classes, copy=False
     )
+
+
+def _numbered(path: Path, classes: ClassSet) -> Segmentation:
+    """A label map of objects where there is one class of things and nothing else, else of the ids of classes.
+
+    Raises ``InputError`` for a number that is no class.
+    """
+    if len(classes) == 1 and classes[0].thing:
+        return _objects(path, classes)
+    labels = read_labels(path)
+    present = np.unique(labels[labels > 0])
+    unknown = np.setdiff1d(present, classes.ids)
+    if len(unknown):
+        raise InputError(f"{path}: {unknown[0]} is the id of no class; ids are {classes.ids.tolist()}")
+    compact = (np.searchsorted(present, labels) + 1) * (labels > 0)
+    return Segmentation.from_labels(compact.astype(np.int32), class_ids=present, classes=classes, copy=False)
 
 
 def _by_name(names: Iterable[str], loads: Mapping[str, Load]) -> dict[str, str]:
@@ -224,11 +257,17 @@ def align_classes(truth: ClassSet, predicted: ClassSet) -> Alignment:
     """The classes of truth, and after them those that only the prediction has.
 
     Classes are the same by name; where both sides have one class only, those two are the same whatever they are called.
+    Raises ``InputError`` where no name is common.
     """
     if len(truth) == len(predicted) == 1 and truth.names != predicted.names:
         note = f"the one class predicted, {predicted.names[0]!r}, is taken for {truth.names[0]!r}"
         own = int(truth.ids[0])
         return Alignment(truth, {predicted.names[0]: own, truth.names[0]: own}, (note,))
+    if not set(truth.names) & set(predicted.names):
+        raise InputError(
+            f"truth has the classes {', '.join(truth.names[:8])}, the prediction {', '.join(predicted.names[:8])}; "
+            "none is the same: name them alike"
+        )
     ids = {each.name: each.id for each in truth}
     free = int(truth.ids.max()) + 1
     more = [each for each in predicted if each.name not in ids]

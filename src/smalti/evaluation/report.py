@@ -18,6 +18,7 @@ from ..page.pictures import figure
 from .evaluator import Evaluation
 from .gallery import Exhibit, exhibits
 from .plots import confusion_table, counted, curve, interval_table, slice_table, span, told, wilson
+from .slices import SURE
 from .summary import Summary
 
 WORST = 12
@@ -35,8 +36,18 @@ TITLES = {
     "classes": "Classes of pixels",
     "instances": "Objects",
     "panoptic": "Panoptic quality",
-    "regions": "Regions",
-    "surfaces": "Surfaces",
+    "cldice": "Centre lines",
+    "clear_mot": "CLEAR MOT",
+    "davis": "J and F (DAVIS)",
+    "edges": "Edges",
+    "hota": "HOTA",
+    "identity": "Identities",
+    "partition": "Regions",
+    "segmentation_tracking": "Segmentation and tracking (STQ)",
+    "surface": "Surfaces",
+    "temporal_consistency": "Consistency over time",
+    "tolerance_f1": "Within a tolerance",
+    "video_panoptic": "Panoptic quality of tubes (VPQ)",
 }
 ADVICE = {
     "missed": "no predicted segment near it",
@@ -66,7 +77,7 @@ def render(summary: Summary) -> str:
     """The page."""
     evaluation = summary.evaluation
     name = Path(evaluation.truth.path).name if evaluation.truth and evaluation.truth.path else "dataset"
-    shown = exhibits(evaluation, summary.worst(WORST), summary.of_image)
+    shown = [] if evaluation.truth is None else exhibits(evaluation, summary.worst(WORST), summary.of_image)
     parts = [
         _header(summary, name),
         _classes(summary),
@@ -107,10 +118,17 @@ def _classes(summary: Summary) -> str:
     if not names or len(summary.evaluation.classes) < 2:
         return ""
     first = [row for row in rows if row.name == names[0]]
-    ordered = sorted(first, key=lambda row: (np.isnan(row.value), -row.value))
+    ordered = sorted((row for row in first if not np.isnan(row.value)), key=lambda row: -row.value)
+    absent = [str(row.class_name) for row in first if np.isnan(row.value)]
+    left_out = (
+        f"<details><summary>{number(len(absent))} classes are on neither side of any image and in no mean</summary>"
+        f"<p>{escape(', '.join(absent))}</p></details>"
+        if absent
+        else ""
+    )
     return (
-        f"<section><h2>Classes</h2><p>{escape(first[0].title)} of each, with its interval. A class on neither side of "
-        f"any image has none and is in no mean.</p>{interval_table(ordered, 'class')}</section>"
+        f"<section><h2>Classes</h2><p>{escape(first[0].title)} of each, with its interval.</p>"
+        f"{interval_table(ordered, 'class')}{left_out}</section>"
     )
 
 
@@ -142,7 +160,7 @@ def _slices(summary: Summary) -> str:
     if not summary.slices:
         return ""
     worse = [each for each in summary.slices if each.worse]
-    sure = [each for each in worse if each.p_corrected < 0.05]
+    sure = [each for each in worse if each.p_corrected < SURE]
     verdict = (
         f"{number(len(sure))} of {number(len(summary.slices))} parts are surely worse than the rest."
         if sure
@@ -236,7 +254,7 @@ def _scores(summary: Summary) -> str:
     for metric in summary.evaluation.metrics:
         rows = [row for row in summary.of_metric(metric.name) if metric.name != "errors"]
         if rows:
-            title = TITLES.get(metric.name, metric.name.replace("-", " ").capitalize())
+            title = TITLES.get(metric.name, metric.name.replace("_", " ").capitalize())
             parts.append(f"<h3>{escape(title)}</h3>{interval_table(rows)}")
     return f"<section><h2>All scores</h2>{''.join(parts)}</section>"
 

@@ -1,15 +1,16 @@
 """Where a model is worse than elsewhere: scores of parts of the images and of parts of the objects, tested.
 
 A slice is the images with one value of a column (a site, a scanner, the darkest quarter) or the segments of one kind
-(the smallest quarter, those at the image's border). Each is compared with all the rest by a bootstrap over images, or
-over groups of images where there are any, and p-values are corrected for looking at many slices (Holm, A simple
-sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979).
+(the smallest quarter, those at the image's border). Parts of the images are tested against the rest by permutation: how
+often a difference as large comes about when images, or whole groups of them, are dealt to the part at random. Parts of
+the segments are tested within images (Cochran, Mantel and Haenszel, JNCI 22, 1959), so that hard images do not count
+against them. P-values are corrected for looking at many slices (Holm, Scandinavian Journal of Statistics 6, 1979).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,15 +19,13 @@ import numpy as np
 from ..errors import InputError, unknown_name
 from ..metrics.error_types import FOUND, STATES, TYPES
 from ..metrics.interval import resamples
-from .evaluator import Evaluation
+from .evaluator import OF_SEGMENTS, Evaluation
 
 QUARTERS = ("lowest quarter", "second quarter", "third quarter", "highest quarter")
 MOST_VALUES = 50
 """A column of text with more different values is a name and makes no slices."""
 FEWEST_IMAGES = 3
 BLOCK = 256  # weightings scored at a time
-OF_OBJECTS = ("object size", "at image border", "class")
-"""Columns of segments that slices are made by where segments are objects."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def slices(
     Numbers with more than four values are cut into quarters. Raises ``UnknownName`` for a column nobody has.
     """
     columns = dict(evaluation.columns)
-    known = [*columns, *(OF_OBJECTS if _has_objects(evaluation) else ())]
+    known = known_columns(evaluation)
     for name in by or ():
         if name not in known:
             raise unknown_name("column", name, known)
@@ -91,16 +90,38 @@ def slices(
     weights = resamples(len(evaluation), evaluation.clusters, count, seed)
     found: list[Slice] = []
     for name in known if by is None else by:
-        parts = _of_objects(evaluation, name) if name in OF_OBJECTS and name not in columns else None
+        parts = _of_objects(evaluation, name) if name in OF_SEGMENTS and name not in columns else None
         if parts is None:
-            found += _image_slices(evaluation, name, columns[name], weights, level)
+            found += _image_slices(evaluation, name, columns[name], weights, level, seed)
         else:
             found += _object_slices(evaluation, name, parts, weights, level)
+    found = _without_mirrors(found)
     corrected = holm([each.p for each in found])
     told = [
         Slice(**{**asdict(each), "p_corrected": value}) for each, value in zip(found, corrected, strict=True)
     ]
     return tuple(sorted(told, key=lambda each: (not each.worse, each.p_corrected, -abs(each.difference))))
+
+
+def known_columns(evaluation: Evaluation) -> list[str]:
+    """Columns that slices can be made by."""
+    return list(dict.fromkeys([*evaluation.columns, *(OF_SEGMENTS if _has_objects(evaluation) else ())]))
+
+
+def _without_mirrors(found: Sequence[Slice]) -> list[Slice]:
+    """Of two parts that are all there is of a column the worse one: the other says the same."""
+    parts: dict[str, list[Slice]] = {}
+    for each in found:
+        parts.setdefault(each.column, []).append(each)
+    kept: list[Slice] = []
+    for both in parts.values():
+        mirrored = len(both) == 2 and both[0].value == both[1].rest and both[1].value == both[0].rest
+        kept += [next((each for each in both if each.worse), both[0])] if mirrored else both
+    return kept
+
+
+SURE = 0.05
+"""Corrected p-value below which a part is said to be surely worse."""
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -124,7 +145,7 @@ def _has_objects(evaluation: Evaluation) -> bool:
 
 
 def _image_slices(
-    evaluation: Evaluation, name: str, column: np.ndarray, weights: np.ndarray, level: float
+    evaluation: Evaluation, name: str, column: np.ndarray, weights: np.ndarray, level: float, seed: int
 ) -> Iterator[Slice]:
     metric, kept = evaluation.metrics[0], evaluation.kept[0]
     headline = metric.headline
@@ -136,26 +157,51 @@ def _image_slices(
         ]
         return np.concatenate(blocks)
 
-    ones = np.ones((1, len(evaluation)))
+    clusters = evaluation.clusters
     for label, members in _parts(column):
         if not FEWEST_IMAGES <= members.sum() <= len(members) - FEWEST_IMAGES:
             continue
-
-        def compared(of: np.ndarray, members: np.ndarray = members) -> tuple[np.ndarray, np.ndarray]:
-            return scored(of * members), scored(of * ~members)
-
-        yield _compared(
-            compared,
-            weights,
-            ones,
-            level,
-            column=name,
-            label=label,
-            measure=headline,
-            better=better,
-            images=int(members.sum()),
-            segments=None,
+        parts = np.stack([members, ~members]).astype(np.float64)
+        value, rest = scored(parts)
+        drawn = scored(weights * members)
+        dealt = _dealt(members, clusters, len(weights), seed)
+        differences = scored(dealt) - scored(1 - dealt)
+        there = ~np.isnan(differences)
+        as_large = np.abs(differences[there]) >= abs(value - rest) - 1e-12
+        yield Slice(
+            name,
+            label,
+            headline,
+            int(members.sum()),
+            None,
+            float(value),
+            *_ends(drawn, level),
+            float(rest),
+            float((as_large.sum() + 1) / (there.sum() + 1))
+            if value == value and rest == rest
+            else float("nan"),
+            better,
         )
+
+
+def _dealt(members: np.ndarray, clusters: np.ndarray | None, count: int, seed: int) -> np.ndarray:
+    """Images dealt at random to a part of as many, (count, n) float64; groups whole where the part has them whole."""
+    rng = np.random.default_rng([seed, 2])
+    whole = clusters is not None and all(
+        len(set(members[clusters == each].tolist())) == 1 for each in np.unique(clusters)
+    )
+    if clusters is None or not whole:
+        return rng.permuted(np.tile(members, (count, 1)), axis=1).astype(np.float64)
+    _, first, index = np.unique(clusters, return_index=True, return_inverse=True)
+    return rng.permuted(np.tile(members[first], (count, 1)), axis=1)[:, index].astype(np.float64)
+
+
+def _ends(drawn: np.ndarray, level: float) -> tuple[float, float]:
+    drawn = drawn[~np.isnan(drawn)]
+    if not len(drawn):
+        return float("nan"), float("nan")
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def _object_slices(
@@ -167,7 +213,6 @@ def _object_slices(
         objects["state"], [STATES.index(each) for each in (FOUND, *TYPES)]
     )
     found = judged & (objects["state"] == STATES.index(FOUND))
-    ones = np.ones((1, len(evaluation)))
 
     def per_image(rows: np.ndarray) -> np.ndarray:
         return np.bincount(objects["image"][rows], minlength=len(evaluation)).astype(np.float64)
@@ -176,54 +221,43 @@ def _object_slices(
         here, there = judged & members, judged & ~members
         if not here.any() or not there.any():
             continue
-        counts = [per_image(rows) for rows in (found & here, here, found & there, there)]
-
-        def compared(of: np.ndarray, counts: list[np.ndarray] = counts) -> tuple[np.ndarray, np.ndarray]:
-            sums = [of @ each for each in counts]
-            with np.errstate(invalid="ignore", divide="ignore"):
-                return sums[0] / sums[1], sums[2] / sums[3]
-
-        yield _compared(
-            compared,
-            weights,
-            ones,
-            level,
-            column=name,
-            label=label,
-            measure="found",
-            images=int((counts[1] > 0).sum()),
-            segments=int(here.sum()),
+        found_here, all_here, found_there, all_there = (
+            per_image(rows) for rows in (found & here, here, found & there, there)
+        )
+        totals = weights @ all_here
+        drawn = np.divide(weights @ found_here, totals, out=np.full(len(weights), np.nan), where=totals > 0)
+        yield Slice(
+            name,
+            label,
+            "found",
+            int((all_here > 0).sum()),
+            int(here.sum()),
+            float(found_here.sum() / all_here.sum()),
+            *_ends(drawn, level),
+            float(found_there.sum() / all_there.sum()),
+            mantel_haenszel(found_here, all_here, found_there, all_there),
         )
 
 
-def _compared(
-    scores: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-    weights: np.ndarray,
-    ones: np.ndarray,
-    level: float,
-    **told: Any,
-) -> Slice:
-    (value,), (rest,) = scores(ones)
-    drawn, drawn_rest = scores(weights)
-    differences = (drawn - drawn_rest)[~np.isnan(drawn - drawn_rest)]
-    p = _p_value(float(value - rest), differences)
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    low, high = np.nanquantile(drawn, tails) if not np.isnan(drawn).all() else (np.nan, np.nan)
-    return Slice(value=float(value), low=float(low), high=float(high), rest=float(rest), p=p, **told)
+def mantel_haenszel(
+    found: np.ndarray, of: np.ndarray, other_found: np.ndarray, other_of: np.ndarray
+) -> float:
+    """P-value that two shares are one in every image, (n,) counts each; NaN where no image tells.
 
+    The test of Cochran, Mantel and Haenszel with continuity correction, one degree of freedom.
 
-def _p_value(difference: float, drawn: np.ndarray) -> float:
-    """Two-sided: twice the share of resampled differences on the other side of 0; by the normal curve where that is
-    below what so many can tell, so that a correction for many slices leaves something over."""
-    if not len(drawn):
+    >>> round(mantel_haenszel(*(np.array([k]) for k in (10.0, 100.0, 30.0, 100.0))), 4)
+    0.0008
+    """
+    total, right = of + other_of, found + other_found
+    told = total > 1
+    total, right, of, found, other_of = (each[told] for each in (total, right, of, found, other_of))
+    expected = of * right / total
+    variance = of * other_of * right * (total - right) / (total**2 * (total - 1))
+    if variance.sum() <= 0:
         return float("nan")
-    beyond = int(min((drawn <= 0).sum(), (drawn >= 0).sum()))
-    counted = min(1.0, 2 * (beyond + 1) / (len(drawn) + 1))
-    if beyond or not difference:
-        return counted
-    spread = float(drawn.std())
-    normal = math.erfc(abs(difference) / (spread * math.sqrt(2))) if spread else 0.0
-    return max(min(counted, normal), 1e-6)
+    apart = max(0.0, abs(float((found - expected).sum())) - 0.5)
+    return math.erfc(apart / math.sqrt(2 * float(variance.sum())))
 
 
 def _parts(column: np.ndarray) -> list[tuple[str, np.ndarray]]:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..classes import ClassSet
-from ..errors import InputError, ReadError
+from ..errors import ReadError
 from ..io.archives import Archive
 from ..io.writing import replacing
+from ..metrics.error_types import STATES
 from ..metrics.metric import Metric
 from ..table import Table
 from .evaluator import Evaluation
@@ -36,6 +37,7 @@ def save_statistics(evaluation: Evaluation, path: str | Path) -> None:
         "classes": json.loads(evaluation.classes.to_json()),
         "names": list(evaluation.names),
         "groups": list(evaluation.groups),
+        "columns": list(evaluation.columns),
         "metrics": [metric.name for metric in evaluation.metrics],
         "tolerance": evaluation.tolerance,
         "missing": list(evaluation.missing),
@@ -50,7 +52,9 @@ def save_statistics(evaluation: Evaluation, path: str | Path) -> None:
         for name, columns in _parts(kept):
             arrays[f"kept/{number}/{name}/values"] = np.concatenate([each.reshape(-1) for each in columns])
             arrays[f"kept/{number}/{name}/shapes"] = np.array([each.shape for each in columns], np.int64)
-    arrays |= {f"column/{name}": np.asarray(column) for name, column in evaluation.columns.items()}
+    arrays |= {
+        f"column/{number}": np.asarray(each) for number, each in enumerate(evaluation.columns.values())
+    }
     arrays |= {f"objects/{name}": column for name, column in evaluation.objects.columns.items()}
     with replacing(Path(path)) as part, part.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -81,18 +85,12 @@ def load_statistics(path: str | Path) -> Evaluation:
         metrics = tuple(make_metric(name, classes, told["tolerance"]) for name in told["metrics"])
         kept = tuple(_kept(arrays, number, metric) for number, metric in enumerate(metrics))
         names = tuple(told["names"])
-        if any(len(each) != len(names) for each in (*kept, told["groups"])):
-            raise ReadError(f"{path} does not hold as much of each of its {len(names)} images")
-        return Evaluation(
+        evaluation = Evaluation(
             told["task"],
             classes,
             names,
             tuple(told["groups"]),
-            {
-                name.removeprefix("column/"): array
-                for name, array in arrays.items()
-                if name.startswith("column/")
-            },
+            {name: arrays[f"column/{number}"] for number, name in enumerate(told["columns"])},
             metrics,
             kept,
             arrays["confusion"],
@@ -106,10 +104,41 @@ def load_statistics(path: str | Path) -> Evaluation:
             told["tolerance"],
             tuple(told["missing"]),
             tuple(told["notes"]),
-            told["seconds"],
+            {str(name): float(value) for name, value in told["seconds"].items()},
         )
-    except (KeyError, TypeError, ValueError, IndexError, InputError) as error:
-        raise ReadError(f"{path} is damaged or no evaluation of smalti: {error}") from error
+        _check(evaluation)
+    except ReadError:
+        raise
+    except (
+        Exception
+    ) as error:  # scores of what a stranger wrote may fail in any way, also inside compiled loops
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ReadError(f"{path} is damaged or no evaluation of smalti: {reason}") from error
+    return evaluation
+
+
+def _check(evaluation: Evaluation) -> None:
+    """Raise ``ValueError`` where the parts of a file do not fit each other, and whatever scoring them raises."""
+    n, classes = len(evaluation), evaluation.classes
+    if not n or not evaluation.metrics:
+        raise ValueError("it has no image or no metric")
+    if {len(evaluation.groups), *map(len, evaluation.kept), *map(len, evaluation.columns.values())} != {n}:
+        raise ValueError(f"it does not hold as much of each of its {n} images")
+    if not all(group is None or isinstance(group, str) for group in evaluation.groups):
+        raise ValueError("groups are text")
+    if evaluation.confusion.shape != (len(classes) + 1,) * 2:
+        raise ValueError(f"its confusion is {evaluation.confusion.shape} for {len(classes)} classes")
+    objects = evaluation.objects
+    if len(objects):
+        outside = objects["image"].min() < 0 or objects["image"].max() >= n
+        if (
+            outside
+            or not np.isin(objects["class_id"], classes.ids).all()
+            or not np.isin(objects["state"], range(len(STATES))).all()
+        ):
+            raise ValueError("its segments are of images, classes or states that there are none of")
+    for metric, kept in zip(evaluation.metrics, evaluation.kept, strict=True):
+        metric.score(kept, np.ones((1, n)))
 
 
 def _parts(kept: Sequence[Any]) -> Iterator[tuple[str, list[np.ndarray]]]:

@@ -11,6 +11,7 @@ from .. import compiled
 from ..errors import InputError
 from ..masks import rles_from_runs
 from ..segmentation import Segmentation
+from .means import mean_over_classes
 from .metric import Metric, Score, Scores
 from .pair import Pair
 from .panoptic import crowd_segments
@@ -160,7 +161,7 @@ class AveragePrecision(Metric):
             **{f"ap_{name}": precision[:, :, area].mean(axis=2) for area, name in enumerate(AREAS) if area},
             **{name: recalls[:, :, place] for place, name in enumerate(_RECALLS_OF)},
         }
-        scores = {name: _mean_of_present(values) for name, values in by_class.items()}
+        scores = {name: mean_over_classes(values) for name, values in by_class.items()}
         scores |= {f"{name}_of_class": by_class[name] for name in ("ap", "ap50", "ar100")}
         return {self._prefix + name: values for name, values in scores.items()}
 
@@ -347,14 +348,6 @@ def _annotations(side: Segmentation, image: int, before: int, crowd: bool = True
 
 def _arrays(side: Segmentation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return side.runs.offsets, side.runs.start, side.runs.stop
-
-
-def _mean_of_present(values: np.ndarray) -> np.ndarray:
-    """Mean over the classes (B, K) that exist, NaN where none does."""
-    present = ~np.isnan(values)
-    count = present.sum(axis=1)
-    out = np.full(len(values), np.nan)
-    return np.divide(np.where(present, values, 0).sum(axis=1), count, out=out, where=count > 0)
 
 
 def _check(pairs: Sequence[Pair]) -> None:

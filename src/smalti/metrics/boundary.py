@@ -12,10 +12,10 @@ from ..classes import ClassSet
 from ..errors import InputError
 from ..geometry import Geometry
 from ..segmentation import Segmentation
+from .means import mean_over_classes, ratio
 from .metric import Additive, Score, Scores
-from .pair import Pair
-from .semantic import check_classes, class_numbers, mean_over_classes, ratio
-from .void import check_shapes
+from .pair import Pair, check_classes, class_numbers
+from .void import check_shapes, void_of_either
 
 Tolerance = float | str
 """A distance in pixels, or a length with its unit such as ``"1.5um"`` where the spacing is known."""
@@ -36,7 +36,7 @@ def boundary_f(truth: Segmentation, predicted: Segmentation, tolerance: Toleranc
     """
     check_classes(truth, predicted)
     maps = class_numbers(truth), class_numbers(predicted)
-    return _f_of_classes(truth, maps, _void_of_either(truth, predicted), tolerance)
+    return _f_of_classes(truth, maps, void_of_either(truth, predicted), tolerance)
 
 
 def _f_of_classes(
@@ -81,7 +81,7 @@ def outline_f(truth: Segmentation, predicted: Segmentation, tolerance: Tolerance
     one, which gives slightly lower values. Raises ``OverlapError`` where segments overlap.
     """
     check_shapes(truth, predicted)
-    void = _void_of_either(truth, predicted)
+    void = void_of_either(truth, predicted)
     first, second = (_boundary(side.labels, void) for side in (truth, predicted))
     score = _f_score(first, second, Reach.of(tolerance, truth.geometry, truth.ndim))
     return 1.0 if np.isnan(score) else score
@@ -97,7 +97,7 @@ def boundary_iou(truth: Segmentation, predicted: Segmentation, width: Tolerance 
     """
     check_classes(truth, predicted)
     maps = class_numbers(truth), class_numbers(predicted)
-    return ratio(*_band_overlap(truth, maps, _void_of_either(truth, predicted), width))
+    return ratio(*_band_overlap(truth, maps, void_of_either(truth, predicted), width))
 
 
 def _band_overlap(
@@ -217,10 +217,6 @@ class Reach:
         from scipy.ndimage import distance_transform_edt
 
         return distance_transform_edt(~boundary, self.steps) <= limit
-
-
-def _void_of_either(truth: Segmentation, predicted: Segmentation) -> np.ndarray | None:
-    return truth.void | predicted.void if truth.void_px or predicted.void_px else None
 
 
 def _f_score(truth: np.ndarray, predicted: np.ndarray, reach: Reach) -> float:

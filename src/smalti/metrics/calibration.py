@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ..errors import InputError
+from .means import ratio
 from .metric import Additive, Score, Scores
 from .pair import Pair
 from .panoptic import found_segments
-from .semantic import ratio
 
 Binning = Literal["width", "mass"]
 """Bins of one width over 0..1, or bins that hold as many scores each."""

@@ -24,9 +24,9 @@ import numpy as np
 from .. import compiled
 from ..errors import InputError
 from ..segmentation import Segmentation
+from .means import ratio
 from .metric import Additive, Score, Scores
 from .pair import Pair
-from .semantic import ratio
 
 MAX_DISTANCE = 0.0075  # of the image's diagonal
 STEPS_PER_PIXEL = 100  # distances are whole hundredths of a pixel in the assignment

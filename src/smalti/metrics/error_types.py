@@ -15,6 +15,7 @@ import numpy as np
 from ..classes import ClassSet
 from ..overlaps import overlap
 from ..segmentation import Segmentation
+from .means import ratio
 from .metric import Additive, Score, Scores
 from .pair import Pair
 from .panoptic import crowd_segments, joined_stuff
@@ -22,6 +23,8 @@ from .void import both_judged
 
 TYPES = ("missed", "hallucinated", "wrong class", "poor boundary", "split", "merged", "duplicate")
 """What can be wrong: each of them with truth, with predicted segments, or with both."""
+OF_PREDICTIONS = ("hallucinated", "duplicate")
+"""Types that predicted segments are counted of; the others are counted of segments of truth."""
 FOUND, VOID, CROWD = "found", "void", "crowd"
 STATES = (FOUND, *TYPES, VOID, CROWD)
 """What can be said of a segment: found, wrong in one way, or not counted as void or a crowd says nothing of it."""
@@ -199,15 +202,16 @@ class ErrorTypes(Additive):
         wrong, false = rows[..., 2 : 2 + len(TYPES)], rows[..., 2 + len(TYPES) :]
         fn, fp = wrong.sum(axis=-1), false.sum(axis=-1)
         pq = _mean_pq(iou, found, fn, fp)
-        everywhere = _divide(iou.sum(axis=1), found.sum(axis=1))[:, None]
-        usual = _divide(iou, found)
+        everywhere = ratio(iou.sum(axis=1), found.sum(axis=1))[:, None]
+        usual = ratio(iou, found)
         usual = np.where(np.isnan(usual), np.where(np.isnan(everywhere), 1.0, everywhere), usual)
-        scores = {"errors": _divide((fn + fp).sum(axis=1), (found + fn).sum(axis=1))}
+        scores = {"errors": ratio((fn + fp).sum(axis=1), (found + fn).sum(axis=1))}
         for index, kind in enumerate(TYPES):
             mended = wrong[..., index]
             better = _mean_pq(iou + mended * usual, found + mended, fn - mended, fp - false[..., index])
             scores[f"gain_{_key(kind)}"] = better - pq
-            scores[f"count_{_key(kind)}"] = np.maximum(mended, false[..., index]).sum(axis=1)
+            counted = false if kind in OF_PREDICTIONS else wrong
+            scores[f"count_{_key(kind)}"] = counted[..., index].sum(axis=1)
         return scores
 
 
@@ -217,10 +221,6 @@ def _key(kind: str) -> str:
 
 def _mean_pq(iou: np.ndarray, found: np.ndarray, missed: np.ndarray, extra: np.ndarray) -> np.ndarray:
     """Mean over the classes (B, K) that are on either side, (B,); 1 where none is."""
-    pq = _divide(iou, found + (missed + extra) / 2)
+    pq = ratio(iou, found + (missed + extra) / 2)
     counted = (~np.isnan(pq)).sum(axis=1)
     return np.where(counted > 0, np.nansum(pq, axis=1) / np.maximum(counted, 1), 1.0)
-
-
-def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..overlaps import OverlapTable, best_assignment
 from ..segmentation import Segmentation
 from .matching import THRESHOLDS, match_objects
+from .means import ratio
 from .metric import Additive, Score, Scores
 from .pair import Pair
 from .panoptic import crowd_segments
@@ -47,33 +48,33 @@ class ObjectCounts(NamedTuple):
         Called average precision by the cell community (Caicedo et al., Nucleus segmentation across imaging
         experiments: the 2018 Data Science Bowl, Nature Methods 2019; StarDist; Cellpose). It is no area under a curve.
         """
-        return _ratio(self._found, self._found + self._missed + self._extra)
+        return ratio(self._found, self._found + self._missed + self._extra)
 
     @property
     def f1(self) -> np.ndarray:
         """2 TP / (2 TP + FP + FN) at each threshold, (T,); NaN without an object on either side."""
-        return _ratio(2 * self._found, 2 * self._found + self._missed + self._extra)
+        return ratio(2 * self._found, 2 * self._found + self._missed + self._extra)
 
     @property
     def precision(self) -> np.ndarray:
         """TP / (TP + FP) at each threshold, (T,); NaN where nothing is predicted."""
-        return _ratio(self._found, self._found + self._extra)
+        return ratio(self._found, self._found + self._extra)
 
     @property
     def recall(self) -> np.ndarray:
         """TP / (TP + FN) at each threshold, (T,); NaN without an object in truth."""
-        return _ratio(self._found, self._found + self._missed)
+        return ratio(self._found, self._found + self._missed)
 
     @property
     def mean_matched_iou(self) -> np.ndarray:
         """Mean IoU of the matched pairs, (T,): StarDist's mean_matched_score; NaN where nothing matches."""
-        return _ratio(self.matched_iou.sum(axis=1), self._found)
+        return ratio(self.matched_iou.sum(axis=1), self._found)
 
     @property
     def mean_truth_iou(self) -> np.ndarray:
         """Mean over the objects of truth of the IoU with their partner, 0 without one, (T,): StarDist's
         mean_true_score; NaN without an object in truth."""
-        return _ratio(self.matched_iou.sum(axis=1), self._found + self._missed)
+        return ratio(self.matched_iou.sum(axis=1), self._found + self._missed)
 
     @property
     def _found(self) -> np.ndarray:
@@ -207,8 +208,8 @@ class Instances(Additive):
         found, missed, extra = (rows[:, part * levels : (part + 1) * levels] for part in range(3))
         matched_iou, split, merged = (rows[:, 3 * levels + part] for part in range(3))
         all_found, all_missed, all_extra = (part.sum(axis=2) for part in (found, missed, extra))
-        accuracy = _ratio(all_found, all_found + all_missed + all_extra)
-        f1 = _ratio(2 * all_found, 2 * all_found + all_missed + all_extra)
+        accuracy = ratio(all_found, all_found + all_missed + all_extra)
+        f1 = ratio(2 * all_found, 2 * all_found + all_missed + all_extra)
         first = 0
         return {
             "object_accuracy": accuracy.mean(axis=1),
@@ -217,21 +218,21 @@ class Instances(Additive):
             "object_accuracy90": accuracy[:, THRESHOLDS.index(0.9)],
             "object_f1": f1.mean(axis=1),
             "object_f1_50": f1[:, first],
-            "object_precision": _ratio(all_found, all_found + all_extra)[:, first],
-            "object_recall": _ratio(all_found, all_found + all_missed)[:, first],
-            "mean_matched_iou": _ratio(matched_iou.sum(axis=1), all_found[:, first]),
-            "mean_truth_iou": _ratio(matched_iou.sum(axis=1), (all_found + all_missed)[:, first]),
-            "aji": _ratio(shared, united),
-            "aji_plus": _ratio(shared_plus, united_plus),
+            "object_precision": ratio(all_found, all_found + all_extra)[:, first],
+            "object_recall": ratio(all_found, all_found + all_missed)[:, first],
+            "mean_matched_iou": ratio(matched_iou.sum(axis=1), all_found[:, first]),
+            "mean_truth_iou": ratio(matched_iou.sum(axis=1), (all_found + all_missed)[:, first]),
+            "aji": ratio(shared, united),
+            "aji_plus": ratio(shared_plus, united_plus),
             "missed": all_missed[:, first],
             "extra": all_extra[:, first],
             "split": split.sum(axis=1),
             "merged": merged.sum(axis=1),
-            "count_error": _ratio(errors, images),
-            "count_error_relative": _ratio(errors, objects),
-            "count_bias": _ratio(bias, images),
-            "object_accuracy_of_class": _ratio(found, found + missed + extra).mean(axis=1),
-            "object_f1_50_of_class": _ratio(2 * found, 2 * found + missed + extra)[:, first],
+            "count_error": ratio(errors, images),
+            "count_error_relative": ratio(errors, objects),
+            "count_bias": ratio(bias, images),
+            "object_accuracy_of_class": ratio(found, found + missed + extra).mean(axis=1),
+            "object_f1_50_of_class": ratio(2 * found, 2 * found + missed + extra)[:, first],
             "missed_of_class": missed[:, first],
             "extra_of_class": extra[:, first],
             "split_of_class": split,
@@ -336,8 +337,3 @@ class _Objects:
 
 def _chosen(table: OverlapTable, kept: np.ndarray) -> OverlapTable:
     return replace(table, truth=table.truth[kept], predicted=table.predicted[kept], pixels=table.pixels[kept])
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """One over the other, NaN where that is nought."""
-    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)

@@ -334,7 +334,9 @@ def _ends(
         shift, bend = _bias(value, resampled), _acceleration(left_out)
     ends = []
     for point in (-reach, reach):
-        moved = shift + (shift + point) / (1 - bend * (shift + point))
+        room = 1 - bend * (shift + point)
+        # Where the skewness of very few turns the correction around, the percentile is taken.
+        moved = np.where(room > 0, shift + (shift + point) / np.where(room > 0, room, 1), point)
         ends.append(np.where(np.isnan(value), np.nan, _quantile(ordered, norm.cdf(moved))))
     # BCa of very few may leave the value itself outside.
     return np.minimum(ends[0], value), np.maximum(ends[1], value)

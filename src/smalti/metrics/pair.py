@@ -11,7 +11,7 @@ from .. import compiled
 from ..errors import InputError
 from ..overlaps import OverlapTable, confusion, overlap
 from ..segmentation import Segmentation
-from .void import both_judged, check_shapes
+from .void import both_judged, check_shapes, void_of_either
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +81,7 @@ class Pair:
     @cached_property
     def void(self) -> np.ndarray | None:
         """Pixels (*S,) bool that are void on either side and count for neither; None where there are none."""
-        if not (self.truth.void_px or self.predicted.void_px):
-            return None
-        if not (self.truth.void_px and self.predicted.void_px):
-            return self.truth.void if self.truth.void_px else self.predicted.void
-        return self.truth.void | self.predicted.void
+        return void_of_either(self.truth, self.predicted)
 
 
 def check_classes(truth: Segmentation, predicted: Segmentation) -> None:

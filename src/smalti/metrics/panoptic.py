@@ -11,9 +11,9 @@ from ..classes import ClassSet
 from ..errors import InputError
 from ..overlaps import Matches
 from ..segmentation import Segmentation
+from .means import mean_of_present, mean_over_classes, ratio
 from .metric import Additive, Score, Scores
 from .pair import Pair
-from .semantic import mean_of_present, mean_over_classes, ratio
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,9 +28,9 @@ import numpy as np
 from ..errors import InputError
 from ..overlaps import OverlapTable, overlap
 from ..segmentation import Segmentation
+from .means import ratio
 from .metric import Additive, Score, Scores
 from .pair import Pair
-from .semantic import ratio
 from .void import both_judged
 
 Background = Literal["region", "truth_ignored", "ignored"]

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..segmentation import Segmentation
+from .means import mean_over_classes
 from .metric import Metric, Score, Scores
 from .pair import Pair
 
@@ -57,18 +58,9 @@ class ImageMeans(Metric):
         means = means.reshape(len(weights), *values.shape[1:])
         scores: dict[str, np.ndarray] = {}
         for v, name in enumerate(self.values):
-            scores[name] = mean_of_existing(means[:, :, v])
+            scores[name] = mean_over_classes(means[:, :, v])
             scores[f"{name}_of_class"] = means[:, :, v]
         return scores
-
-
-def mean_of_existing(scores: np.ndarray) -> np.ndarray:
-    """Mean of each row of ``scores`` (B, K) without its NaN, (B,); NaN for a row that has nothing else."""
-    there = ~np.isnan(scores)
-    count = there.sum(axis=1)
-    means = np.full(len(scores), np.nan)
-    np.divide(np.where(there, scores, 0.0).sum(axis=1), count, out=means, where=count > 0)
-    return means
 
 
 def with_classes(*scores: Score) -> tuple[Score, ...]:

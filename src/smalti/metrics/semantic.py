@@ -10,6 +10,7 @@ import numpy as np
 from ..classes import ClassSet
 from ..errors import InputError
 from ..segmentation import Segmentation
+from .means import mean_of_present, mean_over_classes, ratio
 from .metric import Additive, Score, Scores
 from .pair import Pair
 from .pair import check_classes as check_classes  # asked for here as well
@@ -178,20 +179,3 @@ class Classes(Additive):
     def of_totals(self, totals: np.ndarray) -> Scores:
         shared, truth, predicted = np.split(totals, 3, axis=-1)
         return class_scores(shared, truth, predicted, self.none)
-
-
-def mean_of_present(scores: np.ndarray) -> float:
-    """Mean of the scores (K,) that exist; 1 where none does."""
-    present = scores[~np.isnan(scores)]
-    return float(present.mean()) if len(present) else 1.0
-
-
-def mean_over_classes(scores: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of the scores that exist; NaN where none does."""
-    present = ~np.isnan(scores)
-    return ratio(np.where(present, scores, 0.0).sum(axis=-1), present.sum(axis=-1))
-
-
-def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """One over the other, of one shape, NaN where that is nought."""
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0)

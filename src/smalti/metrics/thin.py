@@ -16,9 +16,10 @@ import numpy as np
 from ..errors import unknown_name
 from ..segmentation import Segmentation
 from .boundary import Reach, Tolerance
+from .means import mean_over_classes, ratio
 from .metric import Additive, Score, Scores
 from .pair import Pair
-from .per_class import ImageMeans, class_masks, mean_of_existing, with_classes
+from .per_class import ImageMeans, class_masks, with_classes
 from .surface_elements import window
 
 Of = Literal["pixels", "skeleton"]
@@ -39,12 +40,12 @@ class CenterLines:
     @property
     def topology_precision(self) -> np.ndarray:
         """Share of the predicted centre line inside truth, (K,); NaN for a class that is not predicted."""
-        return _share(self.predicted_inside, self.predicted)
+        return ratio(self.predicted_inside, self.predicted)
 
     @property
     def topology_sensitivity(self) -> np.ndarray:
         """Share of truth's centre line inside the prediction, (K,); NaN for a class that is not in truth."""
-        return _share(self.truth_inside, self.truth)
+        return ratio(self.truth_inside, self.truth)
 
     @property
     def cl_dice(self) -> np.ndarray:
@@ -93,12 +94,12 @@ class NearPixels:
     @property
     def precision(self) -> np.ndarray:
         """Share of predicted pixels near truth (correctness), (K,); NaN for a class that is not predicted."""
-        return _share(self.predicted_near, self.predicted)
+        return ratio(self.predicted_near, self.predicted)
 
     @property
     def recall(self) -> np.ndarray:
         """Share of truth's pixels near a predicted one (completeness), (K,); NaN for a class not in truth."""
-        return _share(self.truth_near, self.truth)
+        return ratio(self.truth_near, self.truth)
 
     @property
     def f1(self) -> np.ndarray:
@@ -192,7 +193,7 @@ class ToleranceF1(Additive):
             ("tolerance_precision", found.precision),
             ("tolerance_recall", found.recall),
         ):
-            scores[name] = mean_of_existing(values)
+            scores[name] = mean_over_classes(values)
             scores[f"{name}_of_class"] = values
         return scores
 
@@ -245,10 +246,6 @@ def _judged_masks(pair: Pair) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
 def _check_of(of: str) -> None:
     if of not in ("pixels", "skeleton"):
         raise unknown_name("kind of pixels", of, ("pixels", "skeleton"))
-
-
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
 
 
 def _harmonic(first: np.ndarray, second: np.ndarray) -> np.ndarray:

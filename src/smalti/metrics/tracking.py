@@ -12,9 +12,9 @@ from ..classes import ClassSet
 from ..errors import InputError
 from ..overlaps import best_assignment
 from .clip import Clip, ClipMetric
+from .means import mean_over_classes, ratio
 from .metric import Score, Scores
 from .pair import Pair
-from .semantic import mean_over_classes, ratio
 
 ALPHAS = np.arange(1, 20) * 0.05
 """IoU from which HOTA takes two masks for a match: 0.05, 0.10 .. 0.95."""

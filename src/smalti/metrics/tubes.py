@@ -10,10 +10,11 @@ import numpy as np
 from ..errors import InputError
 from ..overlaps import OverlapTable
 from .clip import Clip, ClipMetric, Tracks
+from .means import mean_over_classes, ratio
 from .metric import Score, Scores
 from .pair import Pair
 from .panoptic import PanopticQuality
-from .semantic import class_overlap, mean_over_classes, ratio
+from .semantic import class_overlap
 
 WINDOWS = (1, 2, 3, 4)
 """Frames of the windows that VPQ is the mean over."""

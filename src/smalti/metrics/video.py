@@ -14,9 +14,9 @@ from ..errors import InputError
 from ..overlaps import best_assignment
 from ..segmentation import Segmentation
 from .clip import Clip, ClipMetric, tracked
+from .means import ratio
 from .metric import Score, Scores
 from .pair import Pair
-from .semantic import ratio
 
 Partners = Literal["id", "best"]
 

@@ -19,6 +19,15 @@ def check_shapes(truth: Segmentation, predicted: Segmentation) -> None:
         )
 
 
+def void_of_either(truth: Segmentation, predicted: Segmentation) -> np.ndarray | None:
+    """Pixels (*S,) bool that are void on either side; None where there are none."""
+    if not (truth.void_px or predicted.void_px):
+        return None
+    if not (truth.void_px and predicted.void_px):
+        return truth.void if truth.void_px else predicted.void
+    return truth.void | predicted.void
+
+
 def both_judged(truth: Segmentation, predicted: Segmentation) -> tuple[Segmentation, Segmentation]:
     """Both sides without the pixels that are void in either; as they are where nothing is.
 

@@ -66,7 +66,7 @@ dt{color:var(--soft)}dd{margin:0;text-align:right;overflow-wrap:anywhere;font-va
 table{border-collapse:collapse;width:100%;font-size:.92rem;margin-top:.5rem}
 th,td{padding:.4rem .9rem .4rem 0;text-align:right;border-bottom:1px solid var(--line);vertical-align:top;
 font-variant-numeric:tabular-nums;white-space:nowrap}
-th:first-child{text-align:left;font-weight:600;white-space:normal;overflow-wrap:anywhere}
+th:first-child{text-align:left;font-weight:600;white-space:normal;overflow-wrap:break-word;min-width:8rem}
 thead th{color:var(--soft);font-weight:400}
 th small{color:var(--soft);font-weight:400;margin-left:.5rem}
 td .bar{margin:.3rem 0 0 auto;height:.35rem}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from smalti.metrics.reliability import coincidences, krippendorff_alpha
+from smalti.metrics.krippendorff import coincidences, krippendorff_alpha
 
 # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), section C: four observers, twelve units, 0: missing
 OBSERVERS = np.array(
