@@ -47,7 +47,7 @@ def evaluate_command(
     by: Annotated[
         str | None,
         typer.Option(
-            help="Columns to compare parts by, with commas, such as site,brightness; all by default."
+            help="Columns to compare parts by, with commas, such as site,brightness; by default all that need no image."
         ),
     ] = None,
     out: Annotated[
@@ -88,7 +88,7 @@ def evaluate_command(
     if as_json:
         typer.echo(json.dumps(summary.to_json()))
         return
-    _print_summary(summary)
+    _print_summary(summary, scoring.by is not None)
     if out is not None:
         typer.echo(f"\nreport: {out / 'report.html'}")
 
@@ -101,7 +101,7 @@ def _interval(summary: Summary) -> str:
     return f"({summary.level:.0%} interval {span(summary.headline)}, {counted(summary.drawn, summary.unit)})"
 
 
-def _print_summary(summary: Summary) -> None:
+def _print_summary(summary: Summary, asked: bool) -> None:
     from ..evaluation.plots import counted, span, told
     from ..evaluation.slices import SURE
     from ..service.scoring import rows_for_terminal
@@ -143,6 +143,15 @@ def _print_summary(summary: Summary) -> None:
                 table.add_row(kind.replace("_", " "), count, f"{row.value:+.3f}", span(row))
         typer.echo()
         print_table(table)
+    if asked:
+        table = table_of("part", "#images", "#score", "#the rest", "#p, corrected")
+        for each in summary.slices:
+            label = f"{each.column.replace('_', ' ')}: {each.label}"
+            p = "-" if math.isnan(each.p_corrected) else f"{each.p_corrected:.3f}"
+            table.add_row(label, str(each.images), told(each.value), told(each.rest), p)
+        typer.echo()
+        print_table(table)
+        return
     sure = [each for each in summary.slices if each.worse and each.p_corrected < SURE]
     if sure:
         table = table_of("surely worse than the rest", "#images", "#score", "#the rest", "#p, corrected")

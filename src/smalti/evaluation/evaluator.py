@@ -166,7 +166,7 @@ def evaluate(
             *(f"truth: {note}" for note in truth.notes),
             *(f"predictions: {note}" for note in found.notes),
             *align.notes,
-            *_remarks(truth, found, samples, objects, chosen),
+            *_remarks(truth, found, samples, objects, chosen, sum(each.several for each in looked)),
         ),
         {
             "reading": sum(each.reading for each in looked),
@@ -210,6 +210,7 @@ class _Looked:
     confusion: np.ndarray
     states: tuple[tuple[SegmentStates, SegmentStates], ...]
     columns: Mapping[str, float]
+    several: int  # images with more than one truth
     reading: float
     scoring: float
 
@@ -225,7 +226,8 @@ class _OneUnit:
 
     def __call__(self, samples: Sequence[Sample]) -> _Looked:
         start = perf_counter()
-        pairs = [self._pair(sample) for sample in samples]
+        truths = [sample.truths for sample in samples]
+        pairs = [self._pair(sample, given[0]) for sample, given in zip(samples, truths, strict=True)]
         columns = _image_columns(samples[0], self.by)
         read = perf_counter()
         try:
@@ -240,10 +242,12 @@ class _OneUnit:
             "median_area_px": float(np.median(areas)) if len(areas) else float("nan"),
             "pixels": float(math.prod(pairs[0].truth.shape)),
         }
-        return _Looked(kept, np.asarray(confusion), states, columns, read - start, perf_counter() - read)
+        several = sum(len(given) > 1 for given in truths)
+        return _Looked(
+            kept, np.asarray(confusion), states, columns, several, read - start, perf_counter() - read
+        )
 
-    def _pair(self, sample: Sample) -> Pair:
-        truth = sample.truth
+    def _pair(self, sample: Sample, truth: Segmentation) -> Pair:
         load = self.predictions.loads.get(sample.name)
         found = _nothing(truth) if load is None else load()
         if found.shape != truth.shape:
@@ -352,7 +356,12 @@ def _objects(looked: Sequence[_Looked]) -> Table:
 
 
 def _remarks(
-    truth: Dataset, found: Predictions, samples: Sequence[Sample], objects: Table, metrics: Sequence[Metric]
+    truth: Dataset,
+    found: Predictions,
+    samples: Sequence[Sample],
+    objects: Table,
+    metrics: Sequence[Metric],
+    several: int,
 ) -> list[str]:
     """What was left out or counted as nothing, and scores that rest on nothing."""
 
@@ -369,9 +378,11 @@ def _remarks(
         remarks.append(f"{len(found.unused)} predictions belong to no annotated image: {named(found.unused)}")
     if len(samples) < len(truth):
         remarks.append(f"{len(truth) - len(samples)} samples are not annotated and left out")
-    several = sum(len(sample.truth_paths) > 1 for sample in samples)
+    empty = len(samples) - len(np.unique(objects["image"][objects["predicted"]]))
+    if empty > len(found.missing) and not any(isinstance(each, ClipMetric) for each in metrics):
+        remarks.append(f"in {empty - len(found.missing)} images nothing was predicted")
     if several:
-        remarks.append(f"{several} images may have several truths; the first of each is scored against")
+        remarks.append(f"{several} images have several truths; the first of each is scored against")
     if any(isinstance(each, ClipMetric) for each in metrics) and all(each.group is None for each in samples):
         remarks.append("the samples have no groups, so all of them are frames of one clip")
     predicted = objects["image"][objects["predicted"]]

@@ -28,7 +28,7 @@ class Predictions:
     """How to get the prediction of each sample by its name.
 
     ``missing`` are samples without one, which count as images in which nothing was found; ``unused`` are predictions
-    of images that the truth does not have; ``origin`` says in words what the predictions were taken for
+    of images that the truth does not have; ``origin`` says in words what the predictions at ``place`` were taken for
     ``classes`` are those they may use; ``notes`` what was taken for granted when they were opened.
     """
 
@@ -37,6 +37,7 @@ class Predictions:
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     origin: str = ""
+    place: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -74,6 +75,7 @@ def find_predictions(truth: Dataset, place: str | Path | Dataset | Mapping[str, 
         tuple(name for name in names if name not in matched),
         tuple(key for key in loads if key not in used),
         origin,
+        "" if isinstance(place, Mapping | Dataset) else str(place),
         notes,
     )
 
@@ -117,13 +119,14 @@ def _of_path(truth: Dataset, path: Path) -> _Found:
         return _of_dataset(results), results.classes, "COCO results", ()
     try:
         found = Dataset.open(path, faulty="skip")
+        failure = f"it was taken for {found.format} ({found.reason}) and holds no segmentation"
     except (ReadError, InputError) as error:
+        found, failure = None, str(error)
+    if found is None or not any(sample.annotated for sample in found):
         loads = _of_masks(truth, path) if path.is_dir() else {}
         if not loads:
-            raise InputError(f"{path} is neither a dataset nor a folder of masks: {error}") from error
+            raise InputError(f"{path} is neither a dataset nor a folder of masks: {failure}")
         return loads, truth.classes, "a folder of masks", ()
-    if not any(sample.annotated for sample in found):
-        raise InputError(f"{path} was taken for {found.format} ({found.reason}) and holds no segmentation")
     notes = found.notes
     if found.problems:
         more = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""

@@ -77,6 +77,8 @@ def render(summary: Summary) -> str:
     """The page."""
     evaluation = summary.evaluation
     name = Path(evaluation.truth.path).name if evaluation.truth and evaluation.truth.path else "dataset"
+    if evaluation.predictions is not None and evaluation.predictions.place:
+        name = f"{Path(evaluation.predictions.place).name} on {name}"
     shown = [] if evaluation.truth is None else exhibits(evaluation, summary.worst(WORST), summary.of_image)
     parts = [
         _header(summary, name),
@@ -90,7 +92,7 @@ def render(summary: Summary) -> str:
         _scores(summary),
         _footer(summary),
     ]
-    return document(f"Evaluation on {name}", "".join(parts))
+    return document(f"Evaluation of {name}", "".join(parts))
 
 
 def _header(summary: Summary, name: str) -> str:
@@ -103,7 +105,7 @@ def _header(summary: Summary, name: str) -> str:
     )
     notes = "".join(f"<li>{escape(note)}</li>" for note in (*evaluation.notes, summary.note) if note)
     return (
-        f"<header><h1>Evaluation on {escape(name)}</h1>"
+        f"<header><h1>Evaluation of {escape(name)}</h1>"
         f"<p>{counted(len(evaluation), evaluation.unit)}, task {escape(evaluation.task)}.</p>"
         f'<p class="headline"><b>{told(headline.value)}</b> {escape(headline.title)}</p>{interval}'
         + (f'<ul class="remarks">{notes}</ul>' if notes else "")

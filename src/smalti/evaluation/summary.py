@@ -85,7 +85,10 @@ class Summary:
             "kind": "evaluation",
             "task": evaluation.task,
             "truth": str(evaluation.truth.path) if evaluation.truth is not None else None,
-            "predictions": evaluation.predictions.origin if evaluation.predictions is not None else None,
+            "predictions": evaluation.predictions.place or None
+            if evaluation.predictions is not None
+            else None,
+            "predictions_as": evaluation.predictions.origin if evaluation.predictions is not None else None,
             "images": len(evaluation),
             "groups": None if evaluation.clusters is None else int(evaluation.clusters.max()) + 1,
             "classes": [

@@ -75,6 +75,16 @@ def test_decathlon_layout(tmp_path):
     assert by_folder.classes.names == ("class 1", "class 4")
 
 
+def test_pairs_are_found_without_a_description(tmp_path):
+    for number in range(3):
+        put(tmp_path / "imagesTr" / f"case_{number}.nii.gz", image())
+        put(tmp_path / "labelsTr" / f"case_{number}.nii.gz", labels(1))
+    found = Dataset.open(tmp_path)
+    assert found.format == "nifti"
+    assert [sample.annotated for sample in found] == [True] * 3
+    assert found.read_mask(tmp_path / "labelsTr" / "case_1.nii.gz")[0].areas_px.tolist() == [3]
+
+
 def test_records_that_lie_are_problems(tmp_path):
     decathlon(tmp_path)
     content = json.loads((tmp_path / "dataset.json").read_text())

@@ -97,7 +97,8 @@ class Nifti(AnnotationFormat):
         void = as_tuple(self.void)
         reader = label_reader(tree, description, found.volumes, self.classes, void, self.same_place)
         samples = [_sample(tree, volume, reader, found.channels, description) for volume in found.volumes]
-        return Annotations(samples, reader.classes, found.problems)
+        read_mask = partial(_read_mask, reader)
+        return Annotations(samples, reader.classes, found.problems, read_mask=read_mask)
 
     def write(self, folder: Path, samples: Iterable[Sample], classes: ClassSet) -> list[str]:
         listed = own_list(classes, _above(classes) if self.void is None else self.void, None)
@@ -217,6 +218,10 @@ def _sample(
         volume.group,
         **fields,
     )
+
+
+def _read_mask(reader: LabelReader, path: Path) -> tuple[Segmentation, ...]:
+    return _read_truths(reader, path, None, None)
 
 
 def _above(classes: ClassSet) -> int:
