@@ -18,7 +18,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     4: ("service",),
     3: ("train", "race", "runtime", "evaluation"),
     2: ("classical", "pixel", "deep", "data", "monitor"),
-    1: ("io", "metrics", "postprocess", "tiling", "video", "pipeline", "page"),
+    1: ("io", "metrics", "postprocess", "tiling", "video", "pipeline", "page", "prompts"),
     0: (
         "geometry",
         "image",

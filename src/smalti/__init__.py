@@ -27,6 +27,7 @@ _HOMES = {
     "SmaltiError": "errors",
     "Table": "table",
     "confusion": "overlaps",
+    "load": "io.bundle",
     "make_segmenter": "segmenter",
     "make_step": "segmenter",
     "mask_iou": "overlaps",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from .geometry import Geometry
     from .image import Image
     from .io import read
+    from .io.bundle import load
     from .io.draw import overlay
     from .io.encode import write_image
     from .io.labels import read_labels, write_labels

@@ -11,6 +11,8 @@ import numpy as np
 from .errors import InputError
 
 LENGTH_UNITS = ("nm", "um", "mm", "cm", "m", "km", "inch", "deg")
+METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3, "inch": 0.0254}
+"""Length of each unit that has one; a degree has none."""
 
 _UNIT_ALIASES = {"µm": "um", "μm": "um", "micron": "um", "microns": "um", "in": "inch", "degree": "deg"}
 _SPACING = re.compile(r"^\s*([0-9.eE+\-]+(?:\s*[x,]\s*[0-9.eE+\-]+)*)\s*([a-zA-Zµμ]+)\s*$")

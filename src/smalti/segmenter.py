@@ -26,6 +26,7 @@ SEGMENTERS: dict[str, str] = {
     "felzenszwalb": "smalti.classical.regions:Felzenszwalb",
     "fixed": "smalti.classical.threshold:Fixed",
     "flood-fill": "smalti.classical.regions:FloodFill",
+    "forest": "smalti.pixel.forest:Forest",
     "gaussian-mixture": "smalti.classical.clusters:GaussianMixture",
     "geodesic-contour": "smalti.classical.contours:GeodesicContour",
     "grabcut": "smalti.classical.graphs:GrabCut",

@@ -52,6 +52,23 @@ def test_names_that_lead_outside_are_no_members(tmp_path, name):
     assert not (tmp_path.parent / "a.roi").exists()
 
 
+def test_a_name_of_nothing_is_no_member(tmp_path):
+    path = archive(tmp_path / "a.zip", [("a.roi", b"x"), ("b.roi", b"y")])
+    path.write_bytes(path.read_bytes().replace(b"a.roi", b"\0.roi"))
+    with Archive(path) as opened:
+        assert [member.name for member in opened.members] == ["b.roi"]
+        assert "leads outside" in opened.refused[0][1]
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_a_stream_of_nonsense(tmp_path, kind):
+    path = archive(tmp_path / "a.zip", [("a.roi", bytes(range(256)) * 9)], kind)
+    content = bytearray(path.read_bytes())
+    content[35:60] = b"\xff" * 25  # behind the header of 30 bytes and the name
+    path.write_bytes(content)
+    assert "damaged" in refused(path)
+
+
 def test_a_bomb_is_refused_before_it_is_inflated(tmp_path):
     path = archive(tmp_path / "bomb.zip", [("zeros.roi", bytes(50_000_000))])
     assert path.stat().st_size < 60_000

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from ..errors import InputError
 from ..image import Image
+from ..prompts import given_prompts, prompt_markers
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
 from .grey import check_ndim, full_scale, grey_plane, pieces
-from .markers import given_prompts, prompt_markers
 from .threshold import Foreground
 
 LEAST_SPAN = 1e-30

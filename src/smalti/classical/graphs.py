@@ -9,11 +9,11 @@ from pydantic import Field
 
 from ..errors import InputError
 from ..image import Image
+from ..prompts import needed_prompts, prompt_markers, segment_markers
 from ..quiet import quieted
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
 from .grey import check_ndim, color_planes, eight_bit, full_scale, rgb_planes
-from .markers import needed_prompts, prompt_markers, segment_markers
 
 
 def grab_cut(

@@ -10,12 +10,12 @@ from pydantic import Field
 
 from .. import compiled
 from ..image import Image
+from ..prompts import needed_prompts, segment_markers
 from ..quiet import quieted
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
 from .adjacency import REGION, merge_close, merge_small
 from .grey import check_ndim, color_planes, eight_bit, full_scale, pieces, rgb_planes
-from .markers import needed_prompts, segment_markers
 
 
 def grow_regions(

@@ -9,11 +9,11 @@ from pydantic import Field
 
 from ..image import Image
 from ..postprocess.flooding import depth_markers, part_touching, watershed
+from ..prompts import given_prompts, segment_markers
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts
 from .adjacency import REGION
 from .grey import check_ndim, full_scale, grey_plane
-from .markers import given_prompts, segment_markers
 from .threshold import Foreground, otsu_threshold
 
 

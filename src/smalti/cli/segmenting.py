@@ -13,6 +13,7 @@ from ..errors import InputError
 from .terminal import AsJson, print_parameters, print_table, progress, table_of
 
 if TYPE_CHECKING:
+    from ..segmenter import Method
     from ..service.actions import Outcome, Reading
 
 commands = typer.Typer()
@@ -31,7 +32,12 @@ def predict_command(
     images: Annotated[
         list[str], typer.Argument(help="Images, folders or quoted globs; - is standard input.")
     ],
-    method: Annotated[str, typer.Option("--method", "-m", help="Name of the method; see: smalti methods.")],
+    method: Annotated[
+        str | None, typer.Option("--method", "-m", help="Name of the method; see: smalti methods.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A fitted model in place of a method: the file smalti fit wrote.")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the method, name=value; repeatable.")
     ] = None,
@@ -63,12 +69,13 @@ def predict_command(
     as_json: AsJson = False,
 ) -> None:
     """Segment images: label map, overlay and table of each."""
-    from ..segmenter import Method, make_segmenter, parse_settings
+    from ..segmenter import make_segmenter
     from ..service.actions import check_formats, predict_files
     from ..service.inputs import find_images
     from ..service.prompts import read_prompts
 
-    chosen: Method = make_segmenter(method, **parse_settings(settings or []))
+    given = {"--set": settings, "--box": box, "--point": point, "--scribbles": scribbles}
+    chosen = _chosen(method, model, settings or [], [name for name, value in given.items() if value])
     if before or after:
         chosen = make_segmenter("pipeline", before=before or [], method=chosen, after=after or [])
     wanted = [name.strip() for name in formats.split(",")]
@@ -78,7 +85,7 @@ def predict_command(
     outcomes = []
     try:
         for outcome in progress(
-            predict_files(paths, chosen, out, wanted, _reading(spacing, page, max_pixels), prompts, jobs),
+            predict_files(paths, chosen, out, wanted, reading_of(spacing, page, max_pixels), prompts, jobs),
             len(paths),
             "segmenting",
         ):
@@ -94,6 +101,32 @@ def predict_command(
     if not as_json:
         _print_outcomes([outcome for outcome in outcomes if outcome.error is None])
     _end(outcomes)
+
+
+def _chosen(method: str | None, model: Path | None, settings: list[str], given: list[str]) -> Method:
+    """The method, or the fitted model, that is asked for; ``given`` are the options only a method may have."""
+    from ..segmenter import make_segmenter, parse_settings
+    from ..service.models import Model
+
+    if method is not None and model is not None:
+        raise InputError(
+            f"--method {method} and --model {model}: give one of them, a fitted model has its method"
+        )
+    if method is not None:
+        return make_segmenter(method, **parse_settings(settings))
+    if model is None:
+        raise InputError(
+            "what shall segment? give --method NAME (see: smalti methods) or --model FILE (see: smalti fit)"
+        )
+    if "--set" in given:
+        raise InputError(
+            f"{model} is fitted already and keeps its parameters; give --set to smalti fit, and leave it out here"
+        )
+    if given:
+        raise InputError(
+            f"{model} is fitted already and takes no prompts; leave {' and '.join(given)} out, or use a method"
+        )
+    return Model.of(model)
 
 
 def _end(outcomes: list[Outcome]) -> None:
@@ -153,7 +186,7 @@ def measure_command(
         if out.suffix.lower() != ".csv":
             raise InputError(f"the table is written as .csv, not {out.name}; for JSON use --json")
         check_output(out, [labels, image])
-    table = measure_file(labels, image, _reading(spacing, page, max_pixels))
+    table = measure_file(labels, image, reading_of(spacing, page, max_pixels))
     if out is not None:
         from ..io.writing import replacing
 
@@ -181,7 +214,7 @@ def view_command(
     from ..service.actions import check_output, view_file
 
     check_output(out, [image, labels])
-    typer.echo(view_file(image, labels, out, _reading(None, page, max_pixels)))
+    typer.echo(view_file(image, labels, out, reading_of(None, page, max_pixels)))
 
 
 @commands.command("demo")
@@ -202,7 +235,8 @@ def demo_command(
         typer.echo(f"\nPictures side by side: {out / 'index.html'}")
 
 
-def _reading(spacing: str | None, page: int | None, max_pixels: int | None) -> Reading:
+def reading_of(spacing: str | None, page: int | None, max_pixels: int | None) -> Reading:
+    """How the options of a command say images are to be read."""
     from ..service.actions import Reading
 
     return Reading(spacing, page, max_pixels)

@@ -10,19 +10,25 @@ from importlib import import_module
 from types import ModuleType
 
 MODULES = (
+    "borders",
     "contours",
     "detections",
     "distances",
     "edges",
     "growing",
+    "guided",
+    "hills",
     "judged",
     "moments",
     "nearest",
+    "objects",
     "outlines",
     "overlaps",
     "rle",
     "runs",
     "shapes",
+    "small_trees",
+    "trees",
     "warping",
     "watershed",
 )

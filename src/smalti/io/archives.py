@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -59,7 +61,7 @@ class Archive:
         self.refused: list[tuple[str, str]] = []
         members = []
         for info in infos:
-            if info.is_dir():
+            if info.filename.endswith("/"):  # info.is_dir() fails on a name that begins with a zero byte
                 continue
             try:
                 name = inside(info.filename)
@@ -82,6 +84,8 @@ class Archive:
         except (
             zipfile.BadZipFile,
             zlib.error,
+            lzma.LZMAError,
+            struct.error,
             EOFError,
             OSError,
             ValueError,

@@ -101,6 +101,14 @@ stroke-width:2}.plot circle{fill:var(--info)}.plot .ideal{fill:none;stroke:var(-
 path.truth{stroke:#56b4e9;stroke-width:1.6}path.predicted{stroke:#f0e442;stroke-width:1.6}
 .key{display:inline-block;width:.75rem;height:.75rem;border-radius:.2rem;vertical-align:-.05rem}
 .key.missed{background:#d55e00}.key.false{background:#0072b2}.key.confused{background:#cc79a7}.key.void{background:#808080}
+.scale{display:flex;align-items:center;gap:.6rem;font-size:.85rem;font-variant-numeric:tabular-nums}
+.scale i{display:block;width:12rem;max-width:40%;height:.75rem;border-radius:.2rem}.scale small{color:var(--soft)}
+.maps{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(14rem,45%),1fr));gap:.9rem;padding:0 .85rem .85rem}
+.maps p{margin:.3rem 0 0;font-size:.85rem}.maps figure{background:#2b2f33}
+.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(20rem,100%),1fr));column-gap:2.5rem}
+.shares .box{border:0}
+.pictures.place{grid-template-columns:minmax(0,1fr) minmax(0,1fr) minmax(0,1.35fr);align-items:center}
+.exhibits .headline b{font-size:1.7rem;color:var(--soft)}
 footer{margin-top:3rem;border-top:1px solid var(--line);padding-top:.75rem;color:var(--soft);font-size:.85rem}
 @media(max-width:36rem){main{padding:1.25rem .9rem 3rem}nav a{grid-template-columns:1.5rem minmax(0,1fr) 2.8rem}
 nav .bar{display:none}.cards{grid-template-columns:1fr}h1{font-size:1.5rem}}

@@ -17,11 +17,14 @@ from ..geometry import Geometry
 from ..image import Image
 from ..measurements import measure
 from ..segmentation import Segmentation
-from ..segmenter import Method, Prompts, check_prompts, make_segmenter
+from ..segmenter import Method, Prompts, Segmenter, check_prompts, make_segmenter
 from ..table import Table
 from .inputs import STDIN, output_stems
 
 FORMATS = ("labels", "overlay", "table", "coco", "geojson")
+
+UNSURE = ("margin", "entropy")
+"""What a fitted model tells of each segment: columns of its table."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +70,23 @@ class Outcome:
         }
 
 
-def predict(image: Image | np.ndarray | str | Path, method: str | Method, **parameters: Any) -> Segmentation:
-    """The segments of one image, by a method's name and parameters or a ready method.
+def predict(
+    image: Image | np.ndarray | str | Path, method: str | Path | Segmenter, **parameters: Any
+) -> Segmentation:
+    """The segments of one image, by a method's name and parameters, a ready method, or a fitted model.
 
-    ``image`` is an ``Image``, a path, or an array (H, W) or (H, W, C). ``prompts=Prompts(...)`` goes to methods
-    that take them. Raises ``SmaltiError`` kinds for files and parameters that cannot be used.
+    ``image`` is an ``Image``, a path, or an array (H, W) or (H, W, C). ``method`` may be the path of a ``.smalti``
+    file, which is read anew each time; ``smalti.load`` reads it once. ``prompts=Prompts(...)`` goes to methods that
+    take them. Raises ``SmaltiError`` kinds for files and parameters that cannot be used.
     """
+    from ..io.bundle import SUFFIX, load
+
     prompts = parameters.pop("prompts", None)
-    if isinstance(method, str):
+    if isinstance(method, Path) or (isinstance(method, str) and method.lower().endswith(SUFFIX)):
+        if parameters:
+            raise InputError(f"{method} is fitted already; set {', '.join(parameters)} when fitting it")
+        method = load(method)
+    elif isinstance(method, str):
         method = make_segmenter(method, **parameters)
     elif parameters:
         raise InputError(
@@ -89,7 +101,7 @@ def predict(image: Image | np.ndarray | str | Path, method: str | Method, **para
     return predict_prompted(image, method, prompts)
 
 
-def predict_prompted(image: Image, method: Method, prompts: Prompts | None) -> Segmentation:
+def predict_prompted(image: Image, method: Segmenter, prompts: Prompts | None) -> Segmentation:
     """The method's segments; raises ``InputError`` for prompts it does not take."""
     if not prompts:
         return method.predict(image)
@@ -160,6 +172,9 @@ def predict_file(
     wanted = {"table", "geojson"} & set(formats)
     size = "area" if segmentation.ndim == 2 else "volume"
     table = measure(segmentation, image) if wanted else measure(segmentation, properties=[size])
+    told = {name: segmentation.attributes[name] for name in UNSURE if name in segmentation.attributes}
+    if told and wanted:
+        table = Table({**table.columns, **told}, table.units)
     outputs = write_outputs(out, stem, path.name, image, segmentation, table, formats, method.describe())
     return Outcome(
         str(path),

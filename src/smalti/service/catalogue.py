@@ -31,6 +31,7 @@ FAMILIES = {
     "superpixels": "clustering",
     "graphs": "graphs and contours",
     "contours": "graphs and contours",
+    "forest": "learned",
     "pipeline": "composition",
     "steps": "steps before",
     "clean": "steps after",
@@ -145,6 +146,8 @@ def parameters_of(kind: type[Parameters]) -> list[dict[str, Any]]:
 
 def _parameter(name: str, field: FieldInfo) -> dict[str, Any]:
     default = field.get_default(call_default_factory=True)
+    if isinstance(default, Parameters):
+        default = default.model_dump(mode="json", exclude_defaults=True)
     return {
         "name": name,
         "default": None if default is PydanticUndefined else json.loads(json.dumps(default, default=str)),
@@ -155,6 +158,8 @@ def _parameter(name: str, field: FieldInfo) -> dict[str, Any]:
 
 def _allowed(field: FieldInfo) -> str:
     """Bounds or choices in words: ``1 to 3``, ``above 0``, ``bright | dark``, ``a number``."""
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Parameters):
+        return f"an object of {', '.join(field.annotation.model_fields)}"
     bounds: dict[type, Any] = {type(one): one for one in field.metadata}
     if Within in bounds:
         return str(bounds[Within])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import InputError
-from ..image import Image
-from ..segmenter import Method, Prompts, check_prompts
+from .errors import InputError
+from .image import Image
+from .segmenter import Method, Prompts, check_prompts
 
 
 def given_prompts(method: Method, image: Image, prompts: Prompts | None) -> Prompts | None:

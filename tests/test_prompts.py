@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smalti.classical.markers import prompt_markers
 from smalti.errors import InputError
 from smalti.image import Image
+from smalti.prompts import prompt_markers
 from smalti.segmenter import Prompts, make_segmenter
 
 IMAGE = Image.from_array(np.zeros((3, 4), np.uint8))

@@ -1,0 +1,1 @@
+"""Methods that classify each pixel by what is around it: the features and the forest."""

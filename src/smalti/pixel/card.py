@@ -1,0 +1,34 @@
+"""The page of a forest's bundle that a person reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .fitted import FittedForest
+
+
+def card_of(fitted: FittedForest) -> str:
+    """What it is, what it learned from and how well it did on pixels its trees had not seen, as Markdown."""
+    report = fitted.report
+    accuracy = report.get("oob_accuracy")
+    lines = [
+        "# A pixel forest",
+        "",
+        f"Task: {fitted.task}. Classes: {', '.join(name for name in fitted.targets.names)}.",
+        f"Channels: {', '.join(fitted.channels)}; {fitted.cascade.ndim} axes.",
+        "",
+        f"Learned from {report.get('pixels', 0)} pixels of {report.get('images', 0)} images "
+        f"in {report.get('seconds', 0):.1f} s: {report.get('trees', 0)} trees on {report.get('features', 0)} features.",
+        "",
+        "Out of bag (pixels of images, or of parts of an image, that a tree has not seen):",
+        "",
+        "| class | IoU |",
+        "|---|---|",
+        *(f"| {name} | {value:.3f} |" for name, value in report.get("oob_iou", {}).items()),
+        "",
+        "Pixel accuracy " + ("unknown." if accuracy is None else f"{accuracy:.3f}."),
+        "",
+        "This is an estimate from the training images. Score it on others with `smalti evaluate`.",
+    ]
+    return "\n".join(lines) + "\n"

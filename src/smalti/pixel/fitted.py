@@ -1,0 +1,286 @@
+"""A forest that has learned: it predicts, explains itself by its importances, and is kept in one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import ValidationError
+
+from ..classes import Class, ClassSet
+from ..errors import InputError, ReadError
+from ..geometry import Geometry
+from ..image import Image
+from ..io.bundle import Bundle, write_bundle
+from ..postprocess import decode
+from ..postprocess.decode import BorderDecoding
+from ..postprocess.guided import guided_filter
+from ..postprocess.uncertainty import entropy, margin, of_segments
+from ..segmentation import Segmentation
+from ..table import Table
+from ..tiling.tiles import Tile, tiles
+from .calibration import Calibration
+from .cascade import Cascade
+from .features import Window
+from .material import TILE_PX
+from .settings import ForestSettings
+from .targets import Targets, Task
+
+
+@dataclass(frozen=True, eq=False)
+class FittedForest:
+    """A forest that has learned. Immutable; keeps no image.
+
+    ``targets`` are what pixels are told apart as; ``factors`` (K,) what their probabilities are multiplied by before
+    the largest wins; ``decoding`` how borders part objects; ``smoothing_px`` the radius of the guided filter.
+    ``importances`` has a row for each feature used, ``report`` what is known of the fit as plain values.
+    """
+
+    settings: ForestSettings
+    classes: ClassSet
+    task: Task
+    targets: Targets
+    cascade: Cascade
+    calibration: Calibration
+    factors: np.ndarray
+    decoding: BorderDecoding | None
+    smoothing_px: int
+    importances: Table
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    name: ClassVar[str] = "forest"
+    takes: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels of the images it learned from."""
+        return self.cascade.channels
+
+    def describe(self) -> dict[str, Any]:
+        """Name, settings and what was learned from, as plain values."""
+        return self.settings.describe() | {"task": self.task, "learned": dict(self.report)}
+
+    def predict(self, image: Image) -> Segmentation:
+        """The segments of an image; raises ``InputError`` for other channels or axes than were learned from."""
+        self.cascade.check(image)
+        if self.task == "semantic":
+            return self._semantic(image)
+        return self.decode(self.predict_scores(image), image.geometry)
+
+    def predict_with_uncertainty(self, image: Image) -> Segmentation:
+        """As ``predict``, each segment with the attributes ``margin`` and ``entropy``: their means over its pixels.
+
+        They are of ``predict_scores``, 0 where all is certain and 1 where nothing is (``postprocess.uncertainty``).
+        """
+        self.cascade.check(image)
+        if self.task == "semantic":
+            unsure = np.zeros((2, len(self.targets)))
+            found = self._semantic(image, unsure)
+            places = [self.targets.class_ids.index(class_id) for class_id in found.class_ids]
+            means = unsure[:, places] / found.areas_px
+        else:
+            planes = self.predict_scores(image)
+            found = self.decode(planes, image.geometry)
+            means = np.stack([of_segments(found, margin(planes)), of_segments(found, entropy(planes))])
+        return found.replace(attributes={"margin": means[0], "entropy": means[1]})
+
+    def decode(self, planes: np.ndarray, geometry: Geometry) -> Segmentation:
+        """The objects, and stuff where that is the task, in probabilities (K, *S) as ``predict_scores`` gives them."""
+        if self.task == "panoptic":
+            border = border_plane(planes, self.targets)
+            kept = [number for number, class_id in enumerate(self.targets.class_ids) if class_id >= 0]
+            ids = [self.targets.class_ids[number] for number in kept]
+            return decode.panoptic(planes[kept], border, ids, self.classes, self.decoding, geometry=geometry)
+        interior, border, background, ids = object_planes(planes, self.targets)
+        return decode.instances(
+            interior, border, background, ids, self.classes, self.decoding, geometry=geometry
+        )
+
+    def predict_scores(self, image: Image) -> np.ndarray:
+        """Probability of each target, (K, *S) float32, summing to 1; the names are ``targets.names``.
+
+        Worked through in tiles: beyond the result, memory grows with the tile and not with the image.
+        """
+        self.cascade.check(image)
+        planes = np.empty((len(self.targets), *image.shape), np.float32)
+        for tile, found in self._tiles(image, 0):
+            planes[(slice(None), *tile.inner)] = found[(slice(None), *tile.inside)]
+        return planes
+
+    def _tiles(self, image: Image, more: int) -> Iterator[tuple[Tile, np.ndarray]]:
+        """Each tile with its probabilities over its outer part, right in its inner part and ``more`` around it."""
+        side = TILE_PX[image.ndim]
+        halo = tuple(away + more for away in self.cascade.reach(image.geometry))
+        if np.prod(image.shape) <= np.prod([side + 2 * around for around in halo]):
+            side = max(image.shape)  # the whole is no more than a tile with its halo
+        for tile in tiles(image.shape, (side,) * image.ndim, halo):
+            part = Image(image.pixels[tile.outer], image.channels, _spacing_only(image.geometry))
+            found = self.cascade.probabilities(part, Window(tile.origin, image.shape))
+            yield tile, self.calibration.apply(found)
+
+    def _semantic(self, image: Image, unsure: np.ndarray | None = None) -> Segmentation:
+        """The classes; to ``unsure`` (2, K) margin and entropy are added up over the pixels each of them won."""
+        winners = np.empty(image.shape, np.uint8 if len(self.targets) < 256 else np.uint16)
+        sums = np.zeros(len(self.targets))
+        factors = self.factors.astype(np.float32).reshape(-1, *(1,) * image.ndim)
+        for tile, found in self._tiles(image, 2 * self.smoothing_px):
+            smooth = smoothed(found, image.pixels[tile.outer], self.smoothing_px)[(slice(None), *tile.inside)]
+            best = (smooth * factors).argmax(0)
+            winners[tile.inner] = best
+            value = np.take_along_axis(smooth, best[np.newaxis], 0)[0]
+            sums += np.bincount(best.reshape(-1), value.reshape(-1), len(self.targets))
+            if unsure is not None:
+                inside = found[(slice(None), *tile.inside)]
+                for row, measure in zip(unsure, (margin, entropy), strict=True):
+                    row += np.bincount(best.reshape(-1), measure(inside).reshape(-1), len(self.targets))
+        return segments_of(winners, sums, self.targets, self.classes, image.geometry)
+
+    def to_bundle(self) -> Bundle:
+        """All of it as plain values and arrays."""
+        from .card import card_of
+
+        manifest = {
+            "method": self.name,
+            "task": self.task,
+            "classes": [
+                {"id": each.id, "name": each.name, "color": list(each.color), "thing": each.thing}
+                for each in self.classes
+            ],
+            "channels": list(self.channels),
+            "settings": self.settings.model_dump(mode="json"),
+            "targets": {
+                "names": list(self.targets.names),
+                "class_ids": list(self.targets.class_ids),
+                "border_px": self.targets.border_px,
+            },
+            "cascade": self.cascade.described(),
+            "calibration": self.calibration.to_json(),
+            "factors": [float(value) for value in self.factors],
+            "decoding": None if self.decoding is None else self.decoding.model_dump(mode="json"),
+            "smoothing_px": self.smoothing_px,
+            "importances": {name: list(values) for name, values in _plain(self.importances).items()},
+            "report": dict(self.report),
+        }
+        return Bundle(manifest, self.cascade.arrays(), card=card_of(self))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as a ``.smalti`` bundle; ``smalti.load`` reads it. Raises ``WriteError``."""
+        write_bundle(path, self.to_bundle())
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> FittedForest:
+        """What ``to_bundle`` made, checked. Raises ``ReadError``."""
+        said = bundle.manifest
+        try:
+            classes = ClassSet(
+                Class(each["id"], each["name"], tuple(each["color"]), bool(each["thing"]))
+                for each in said["classes"]
+            )
+            names, ids = (
+                tuple(said["targets"]["names"]),
+                tuple(int(one) for one in said["targets"]["class_ids"]),
+            )
+            targets = Targets(names, ids, int(said["targets"]["border_px"]))
+            cascade = Cascade.restored(said["cascade"], bundle.arrays)
+            calibration = Calibration.from_json(said["calibration"])
+            factors = np.array(said["factors"], np.float64)
+            decoding = None if said["decoding"] is None else BorderDecoding(**said["decoding"])
+            kinds = (cascade.context_trees or cascade.trees).kinds
+            if not len(names) == len(ids) == kinds == len(factors) or not calibration.fits(kinds):
+                raise ReadError(f"the forest tells {kinds} targets apart, its lists name others")
+            if not (np.isfinite(factors).all() and (factors >= 0).all()):
+                raise ReadError("the factors of the targets are no positive numbers")
+            if said["task"] not in ("semantic", "instance", "panoptic"):
+                raise ReadError(
+                    f"a forest is for semantic, instance or panoptic segmentation, not {said['task']!r}"
+                )
+            if targets.bordered != (ids[-1] == -1) or -1 in ids[:-1] or not any(one > 0 for one in ids):
+                raise ReadError("a border is the last target of a forest, and there is a class before it")
+            for class_id in ids:
+                if class_id > 0:
+                    classes.of(class_id)
+            columns = {
+                "feature": np.array([str(name) for name in said["importances"]["feature"]]),
+                "importance": np.array(said["importances"]["importance"], np.float64),
+            }
+            report = {str(name): value for name, value in dict(said["report"]).items()}
+            smoothing = int(said["smoothing_px"])
+            if not 0 <= smoothing <= 50:
+                raise ReadError(f"smoothing_px is from 0 to 50, got {smoothing}")
+            return cls(
+                ForestSettings(**said["settings"]),
+                classes,
+                said["task"],
+                targets,
+                cascade,
+                calibration,
+                factors,
+                decoding,
+                smoothing,
+                Table(columns),
+                report,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, ValidationError, InputError) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise ReadError(f"the bundle's forest is damaged or not of this kind ({reason})") from error
+
+
+def border_plane(planes: np.ndarray, targets: Targets) -> np.ndarray:
+    """Probability of the border (*S,), zeros where none was learned."""
+    return planes[-1] if targets.bordered else np.zeros(planes.shape[1:], np.float32)
+
+
+def object_planes(
+    planes: np.ndarray, targets: Targets
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
+    """Interior (k, *S) of the classes, border, background and the class ids (k,), of planes (K, *S) of targets."""
+    places = [number for number, class_id in enumerate(targets.class_ids) if class_id > 0]
+    ids = [targets.class_ids[number] for number in places]
+    outside = (
+        planes[targets.class_ids.index(0)]
+        if 0 in targets.class_ids
+        else np.zeros(planes.shape[1:], np.float32)
+    )
+    return planes[places], border_plane(planes, targets), outside, ids
+
+
+def smoothed(probabilities: np.ndarray, pixels: np.ndarray, radius_px: int) -> np.ndarray:
+    """Probabilities (K, *S) that follow the edges of ``pixels`` (*S, C), by the guided filter; 0 leaves them."""
+    if radius_px == 0:
+        return probabilities
+    guide = pixels.astype(np.float32).mean(-1)
+    if pixels.dtype.kind in "bu":
+        guide /= np.float32(1 if pixels.dtype.kind == "b" else np.iinfo(pixels.dtype).max)
+    return guided_filter(probabilities, guide, radius_px)
+
+
+def segments_of(
+    winners: np.ndarray, sums: np.ndarray, targets: Targets, classes: ClassSet, geometry: Geometry
+) -> Segmentation:
+    """One segment per class that won somewhere: ``winners`` (*S,), ``sums`` (K,) of the winning probabilities."""
+    counts = np.zeros(len(targets), np.int64)
+    for part in np.array_split(winners, max(1, winners.size >> 20)):  # bincount makes 8 bytes of each pixel
+        counts += np.bincount(part.reshape(-1), minlength=len(targets))
+    present = [k for k in np.argsort(targets.class_ids) if targets.class_ids[k] > 0 and counts[k]]
+    lookup = np.zeros(len(targets), np.int32)
+    lookup[present] = np.arange(1, len(present) + 1)
+    return Segmentation.from_labels(
+        lookup[winners],
+        class_ids=[targets.class_ids[k] for k in present],
+        scores=np.clip(sums[present] / np.maximum(counts[present], 1), 0, 1),
+        classes=classes,
+        geometry=geometry,
+        copy=False,
+    )
+
+
+def _spacing_only(geometry: Geometry) -> Geometry:
+    """The geometry of a part: its place in the world is another one, and does not matter here."""
+    return Geometry(geometry.spacing, geometry.unit)
+
+
+def _plain(table: Table) -> dict[str, list[Any]]:
+    return {name: np.asarray(column).tolist() for name, column in table.columns.items()}

@@ -1,0 +1,314 @@
+"""From probabilities to segments, each task once: semantic, instances, panoptic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from .. import compiled
+from ..classes import ClassSet
+from ..errors import InputError, ReadError
+from ..geometry import UNKNOWN, Geometry
+from ..segmentation import Segmentation
+from ..segmenter import Parameters
+from .flooding import edge_distance
+from .hills import part_hills
+
+CORE = 0.5
+"""Pixels more likely than this to be no background, and less likely than this to be border, are an object's core."""
+
+
+class BorderDecoding(Parameters):
+    """How probabilities of interior, border and background become objects; see ``instances``.
+
+    Lengths are shares of the typical radius of the image's own objects, so that one record serves small nuclei and
+    large ones; only ``min_area_px`` is in pixels.
+    """
+
+    name: ClassVar[str] = "border-decoding"
+    source: ClassVar[str] = (
+        "h-maxima of a smoothed landscape: Soille, Morphological Image Analysis, 2nd ed. (2003), section 6.3.3; "
+        "interior and border classes: Caicedo et al., Evaluation of deep learning strategies for nucleus "
+        "segmentation in fluorescence images, Cytometry A 95 (2019)"
+    )
+
+    min_depth: float = Field(
+        default=0.3, ge=0, le=5, description="Least rise of an object's middle above the pass to the next."
+    )
+    border_weight: float = Field(
+        default=0.5,
+        ge=0,
+        le=10,
+        description="How much a border lowers the landscape beside the interior's 1.",
+    )
+    distance_weight: float = Field(
+        default=0.5,
+        ge=0,
+        le=10,
+        description="How much the distance to the outside, over a typical radius, raises it.",
+    )
+    smoothing: float = Field(
+        default=0.2, ge=0, le=2, description="Sigma the landscape is smoothed by, in typical radii."
+    )
+    min_peak: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="Objects nowhere as likely as this to be no background are dropped.",
+    )
+    extent: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="An object reaches to where it is this share of its highest likelihood.",
+    )
+    min_area_px: int = Field(default=10, ge=1, description="Objects with fewer pixels are dropped.")
+
+    def to_json(self) -> str:
+        """The fields as JSON text."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What ``to_json`` wrote. Raises ``ReadError`` for anything else."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ReadError(
+                f"not a border decoding: {error.errors()[0]['msg']}, got {text[:80]!r}"
+            ) from error
+
+
+def semantic(
+    probabilities: np.ndarray,
+    class_ids: Sequence[int] | np.ndarray,
+    classes: ClassSet,
+    *,
+    weights: Sequence[float] | np.ndarray | None = None,
+    geometry: Geometry | None = None,
+) -> Segmentation:
+    """Each pixel to its most probable class: one segment per class that has any, in ascending order of class ids.
+
+    ``probabilities`` (K, *S) sum to 1, plane k is of class ``class_ids[k]``, 0 = background (no segment). With
+    ``weights`` (K,) the largest product wins, so that a class can be asked for more or less often. A segment's score
+    is the mean probability of its class over its pixels. Of equal ones the first plane wins.
+    """
+    ids = _checked_ids(class_ids, probabilities.shape[:1], unique=True)
+    factors = np.ones(len(ids)) if weights is None else np.asarray(weights, np.float64)
+    if factors.shape != ids.shape or not (np.isfinite(factors) & (factors >= 0)).all():
+        raise InputError(f"weights must be {len(ids)} numbers of 0 or more, one per class, got {weights}")
+    highest = np.full(probabilities.shape[1:], -1, np.float32)
+    winner = np.zeros(probabilities.shape[1:], np.int32)
+    for k, plane in enumerate(probabilities):
+        weighted = plane if factors[k] == 1 else plane * np.float32(factors[k])
+        higher = weighted > highest
+        np.copyto(winner, k, where=higher)
+        np.copyto(highest, weighted, where=higher)
+    pixels = np.bincount(winner.reshape(-1), minlength=len(ids))
+    present = [k for k in np.argsort(ids, kind="stable") if ids[k] != 0 and pixels[k]]
+    numbers = np.zeros(len(ids), np.int32)
+    numbers[present] = np.arange(1, len(present) + 1)
+    scores = [probabilities[k].mean(dtype=np.float64, where=winner == k) for k in present]
+    return Segmentation.from_labels(
+        numbers[winner],
+        class_ids=ids[present],
+        scores=np.clip(scores, 0, 1),
+        classes=classes,
+        geometry=geometry,
+        copy=False,
+    )
+
+
+def instances(
+    interior: np.ndarray,
+    border: np.ndarray,
+    background: np.ndarray,
+    class_ids: Sequence[int] | np.ndarray,
+    classes: ClassSet,
+    decoding: BorderDecoding | None = None,
+    *,
+    geometry: Geometry | None = None,
+) -> Segmentation:
+    """One segment per object, touching ones apart, from the probabilities of their interior, border and outside.
+
+    ``interior`` (K, *S) of the classes ``class_ids`` (K,), ``border`` (*S,) and ``background`` (*S,) sum to 1; a
+    ``border`` of zeros is taken too, and shape alone then parts what touches. The way, with the fields of
+    ``decoding``:
+
+    1. The landscape is the interior of all classes - ``border_weight`` * border + ``distance_weight`` * the distance
+       to the end of the core (at most one typical radius, which counts 1), smoothed. The typical radius is that of
+       the discs or balls whose pixels lie, in the mean, as deep as the image's.
+    2. Its peaks that rise more than ``min_depth`` above the pass to a higher one are the objects' middles; a
+       watershed parts the foreground between them.
+    3. Of each part an object keeps what is at least ``extent`` of its highest likelihood of being no background, so
+       that a pale object keeps its rim where one threshold for the image would take it, and of that its largest piece.
+    4. Its class is the one with the most interior over its pixels; its score the mean likelihood of being no
+       background times that class's share of the interior.
+
+    In the trial of ``border.border_targets``, six forests for either kind of image, this gave 0.70 to 0.72 where seeds
+    above a threshold of the interior less half the border (0.5, smoothed by 1 px), flooded over the border, gave 0.62
+    to 0.67, and connected pieces of the foreground 0.59 to 0.65. 1024 x 1024 pixels with 576 objects take 0.14 s.
+
+    The radius and so the smoothing follow the whole of what is given: decode the probabilities of one image at once.
+    Segments are in the order of their landscape peaks in the scan. Raises ``InputError`` for shapes that differ
+    and NaN.
+    """
+    landscape = Landscape(interior, border, background, geometry)
+    return landscape.objects(class_ids, classes, decoding or BorderDecoding())
+
+
+def panoptic(
+    probabilities: np.ndarray,
+    border: np.ndarray,
+    class_ids: Sequence[int] | np.ndarray,
+    classes: ClassSet,
+    decoding: BorderDecoding | None = None,
+    *,
+    min_stuff_area_px: int = 1,
+    geometry: Geometry | None = None,
+) -> Segmentation:
+    """Things one by one as ``instances`` gives them, then stuff as ``semantic`` does where no thing is; no overlap.
+
+    ``probabilities`` (K, *S) of the classes ``class_ids``, 0 = background, and ``border`` (*S,) sum to 1; what the
+    class set calls stuff is background to the things. Stuff of fewer than ``min_stuff_area_px`` pixels is dropped.
+    """
+    ids = _checked_ids(class_ids, probabilities.shape[:1], unique=True)
+    thing = np.array([class_id != 0 and classes.of(class_id).thing for class_id in ids])
+    shape = probabilities.shape[1:]
+    outside = probabilities[~thing].sum(axis=0) if not thing.all() else np.zeros(shape, np.float32)
+    if thing.any():
+        things = instances(
+            probabilities[thing], border, outside, ids[thing], classes, decoding, geometry=geometry
+        )
+    else:
+        things = Segmentation.from_labels(
+            np.zeros(shape, np.int32), class_ids=[], classes=classes, geometry=geometry
+        )
+    if thing.all():
+        return things
+    stuff = semantic(probabilities[~thing], ids[~thing], classes, geometry=geometry)
+    labels = np.where(things.labels == 0, stuff.labels, 0)
+    kept = np.bincount(labels.reshape(-1), minlength=len(stuff) + 1)[1:] >= max(1, min_stuff_area_px)
+    numbers = np.zeros(len(stuff) + 1, np.int32)
+    numbers[1:][kept] = len(things) + np.arange(1, kept.sum() + 1)
+    planes = {int(class_id): plane for class_id, plane in zip(ids, probabilities, strict=True)}
+    scores = [
+        planes[int(stuff.class_ids[k])].mean(dtype=np.float64, where=labels == k + 1)
+        for k in np.flatnonzero(kept)
+    ]
+    return Segmentation.from_labels(
+        things.labels + numbers[labels],
+        class_ids=np.concatenate([things.class_ids, stuff.class_ids[kept]]),
+        scores=np.concatenate([things.scores, np.clip(scores, 0, 1)]),
+        classes=classes,
+        geometry=geometry,
+        copy=False,
+    )
+
+
+class Landscape:
+    """One image's probabilities of objects, ready to be decoded many times; what does not change is kept."""
+
+    def __init__(
+        self,
+        interior: np.ndarray,
+        border: np.ndarray,
+        background: np.ndarray,
+        geometry: Geometry | None = None,
+    ) -> None:
+        if interior.ndim not in (3, 4) or not interior.shape[1:] == border.shape == background.shape:
+            raise InputError(
+                "interior must be (K, *S), border and background (*S,) of one shape, "
+                f"got {interior.shape}, {border.shape} and {background.shape}"
+            )
+        self.interior, self.geometry = interior, UNKNOWN if geometry is None else geometry
+        self.geometry.check_ndim(border.ndim)
+        spacing = self.geometry.spacing
+        equal = spacing is None or len(set(spacing)) == 1
+        self.sampling = None if equal else np.array(spacing) / min(spacing)  # type: ignore[arg-type]
+        self.middle = interior.sum(axis=0, dtype=np.float32)
+        self.border = border.astype(np.float32, copy=False)
+        self.foreground = 1 - background.astype(np.float32, copy=False)
+        if not np.isfinite(self.middle - self.border + self.foreground).all():
+            raise InputError("probabilities must be finite numbers, got NaN or infinity")
+        core = (self.foreground > CORE) & (self.border < CORE)
+        distance = edge_distance(core, self.sampling).astype(np.float32)
+        # The mean distance over a disc is a third of its radius, over a ball a quarter.
+        self.radius = (border.ndim + 1) * float(distance[core].mean()) if core.any() else 1.0
+        self.distance = np.minimum(distance / np.float32(self.radius), 1)
+        self._flooded: tuple[BorderDecoding, np.ndarray, np.ndarray] | None = None
+
+    def objects(
+        self, class_ids: Sequence[int] | np.ndarray, classes: ClassSet, decoding: BorderDecoding
+    ) -> Segmentation:
+        """The objects, as ``instances`` describes them."""
+        ids = _checked_ids(class_ids, self.interior.shape[:1])
+        parts, sureness = self._flood(decoding)
+        labels = parts.copy()
+        count = int(labels.max())
+        compiled.objects.cut_objects(
+            labels.reshape(-1), sureness.reshape(-1), count, decoding.extent, decoding.min_peak
+        )
+        volume = labels.reshape((1,) * (3 - labels.ndim) + labels.shape)
+        areas = compiled.objects.keep_largest_pieces(volume, count)
+        kept = 1 + np.flatnonzero(areas[1:] >= decoding.min_area_px)
+        numbers = np.zeros(count + 1, np.int32)
+        numbers[kept] = np.arange(1, len(kept) + 1)
+        labels = numbers[labels]
+        flat, count = labels.reshape(-1), len(kept)
+        interior = np.stack([np.bincount(flat, plane.reshape(-1), count + 1)[1:] for plane in self.interior])
+        foreground = np.bincount(flat, self.foreground.reshape(-1), count + 1)[1:] / areas[kept]
+        best = interior.argmax(axis=0)
+        every = interior.sum(axis=0)
+        share = np.divide(interior.max(axis=0), every, out=np.full(count, 1 / len(ids)), where=every > 0)
+        return Segmentation.from_labels(
+            labels,
+            class_ids=ids[best],
+            scores=np.clip(foreground * share, 0, 1),
+            classes=classes,
+            geometry=self.geometry,
+            copy=False,
+        )
+
+    def _flood(self, decoding: BorderDecoding) -> tuple[np.ndarray, np.ndarray]:
+        """The foreground parted between the objects' middles, (*S,) int32, and its smoothed likelihood."""
+        # What comes after the flood does not matter to it, but for the foreground that any object can reach.
+        floor = np.float32(decoding.min_peak * decoding.extent)
+        key = decoding.model_copy(update={"min_area_px": 1, "extent": 1.0, "min_peak": float(floor)})
+        if self._flooded is None or self._flooded[0] != key:
+            height = self.middle - np.float32(decoding.border_weight) * self.border
+            height += np.float32(decoding.distance_weight) * self.distance
+            sigma = decoding.smoothing * self.radius
+            height = self._blurred(height, sigma)
+            sureness = self._blurred(self.foreground, min(1.0, sigma))
+            mask = sureness > floor
+            self._flooded = (key, part_hills(height, decoding.min_depth, mask), sureness)
+        return self._flooded[1:]
+
+    def _blurred(self, values: np.ndarray, sigma: float) -> np.ndarray:
+        """Gaussian mean of float32 values, ``sigma`` in pixels of the finest axis; edge pixels repeat outwards."""
+        if sigma < 0.1:
+            return values
+        if values.ndim == 2 and self.sampling is None:
+            import cv2
+
+            size = 2 * int(np.ceil(4 * sigma)) + 1
+            return cv2.GaussianBlur(values, (size, size), sigma, borderType=cv2.BORDER_REPLICATE)
+        from scipy import ndimage
+
+        sigmas = sigma if self.sampling is None else sigma / self.sampling
+        return ndimage.gaussian_filter(values, sigmas, mode="nearest")
+
+
+def _checked_ids(
+    class_ids: Sequence[int] | np.ndarray, shape: tuple[int, ...], unique: bool = False
+) -> np.ndarray:
+    ids = np.asarray(class_ids, np.int64)
+    if ids.shape != shape or not len(ids):
+        raise InputError(f"class_ids must be one per plane, {shape[0] if shape else 0}, got {len(ids)}")
+    if unique and len(np.unique(ids)) < len(ids):
+        raise InputError(f"class_ids must differ, got {ids.tolist()}")
+    return ids
