@@ -199,3 +199,32 @@ def test_nodes_that_are_no_tree_are_refused(children):
         Trees.from_arrays(arrays, 3)
     nodes[: len(children)] = [2 * place + 1 << 16 | 5 for place in range(len(children))]
     assert len(Trees.from_arrays(arrays, 3)) == 1
+
+
+def test_channels_are_known_by_their_names():
+    generator = np.random.default_rng(7)
+    pixels = generator.integers(0, 60, (40, 40, 3)).astype(np.uint8)
+    pixels[:, 20:, 0] += 150
+    marks = np.zeros((40, 40), int)
+    marks[5:35, 4:8], marks[5:35, 30:34] = -1, 1
+    image = Image(pixels, ("red", "green", "blue"))
+    fitted = FOREST.fit(image, marks)
+    turned = Image(pixels[..., ::-1], ("blue", "green", "red"))
+    assert fitted.predict(turned) == fitted.predict(image)
+
+
+def test_the_right_ones_of_many_channels_are_selected():
+    generator = np.random.default_rng(8)
+    samples = []
+    for index in range(6):
+        semantic = patches(generator)
+        pixels = generator.normal(100, 20, (48, 48, 300))
+        for channel in (5, 120, 290):
+            pixels[..., channel] += 60 * (semantic == 2)
+        image = Image(np.clip(pixels, 0, 255).astype(np.uint8))
+        samples.append(Sample.of(str(index), image, Segmentation.from_semantic_map(semantic, KINDS)))
+    bank = FeatureBank(families=("gaussian",), sigmas_px=(1.0,))
+    settings = Forest(features=bank, trees=5, pixels=3000, context_px=(), select=3, smoothing_px=0)
+    fitted = settings.fit(samples, classes=KINDS)
+    named = [name.split()[2] for name in fitted.cascade.feature_names]
+    assert named == ["channel_5", "channel_120", "channel_290"]

@@ -8,7 +8,8 @@ any other name          other files, such as ``model.onnx``
 ======================  ==============================================================================
 
 A bundle names its method and brings none: the method is looked up in the table of those installed, so opening a
-stranger's bundle cannot run code of theirs. The same model makes the same bytes (with one version of zlib).
+stranger's bundle cannot run code of theirs. The same manifest and arrays make the same bytes (with one version of
+zlib); a fit writes its date and seconds, so two of them differ.
 """
 
 from __future__ import annotations

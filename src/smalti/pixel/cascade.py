@@ -67,6 +67,17 @@ class Cascade:
                 f"the forest learned from images of {had}, this one has {got}; bring it to those"
             )
 
+    def taken(self, image: Image) -> Image:
+        """The image with its channels in the order they were learned in, where they are the same by name.
+
+        Raises ``InputError`` as ``check`` does.
+        """
+        self.check(image)
+        if image.channels != self.channels and set(image.channels) == set(self.channels):
+            order = [image.channels.index(name) for name in self.channels]
+            return Image(image.pixels[..., order], self.channels, image.geometry, image.source)
+        return image
+
     def reach(self, geometry: Geometry) -> tuple[int, ...]:
         """How many pixels away along each axis a probability depends on, (ndim,)."""
         away = self.bank.reach(self.ndim, geometry, self.wanted, self.channels)

@@ -65,7 +65,7 @@ class FittedForest:
 
     def predict(self, image: Image) -> Segmentation:
         """The segments of an image; raises ``InputError`` for other channels or axes than were learned from."""
-        self.cascade.check(image)
+        image = self.cascade.taken(image)
         if self.task == "semantic":
             return self._semantic(image)
         return self.decode(self.predict_scores(image), image.geometry)
@@ -75,7 +75,7 @@ class FittedForest:
 
         They are of ``predict_scores``, 0 where all is certain and 1 where nothing is (``postprocess.uncertainty``).
         """
-        self.cascade.check(image)
+        image = self.cascade.taken(image)
         if self.task == "semantic":
             unsure = np.zeros((2, len(self.targets)))
             found = self._semantic(image, unsure)
@@ -104,7 +104,7 @@ class FittedForest:
 
         Worked through in tiles: beyond the result, memory grows with the tile and not with the image.
         """
-        self.cascade.check(image)
+        image = self.cascade.taken(image)
         planes = np.empty((len(self.targets), *image.shape), np.float32)
         for tile, found in self._tiles(image, 0):
             planes[(slice(None), *tile.inner)] = found[(slice(None), *tile.inside)]

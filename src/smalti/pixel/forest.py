@@ -39,6 +39,10 @@ class Forest(ForestSettings):
         void are not learned from. Raises ``InputError`` where there are not two classes to tell apart, for scribbles
         of another size than the image and for images that differ in channels or axes.
         """
+        if classes is not None and not isinstance(classes, ClassSet):
+            raise InputError(
+                f"classes must be a ClassSet, got {classes!r}; ClassSet.from_names makes one of names"
+            )
         if isinstance(data, np.ndarray):
             data = Image.from_array(data)
         if isinstance(data, Image):

@@ -297,38 +297,45 @@ class Fitting:
         return Rows.joined([rows for rows in found if rows is not None])
 
     def _selected(self, coded: np.ndarray, rows: Rows) -> list[int]:
-        """Which features to keep: all, or the most important ones where that is asked for or all are too many."""
-        there = len(coded)
-        most = MAX_FEATURES - ROOM_FOR_CONTEXT
-        everything = list(range(there))
-        if self.settings.position is None:
-            everything = self._placed_if_better(coded, rows)
-        if len(everything) <= min(self.settings.select or there, most):
-            return everything
-        gains = np.zeros(there)
-        for begin in range(0, there, MAX_FEATURES):  # more than trees can take are judged part by part
-            part = slice(begin, begin + MAX_FEATURES)
-            gains[part] = self._grown(coded[part], rows, FIRST_TREES, 2, step=False).gains
-        gains[np.setdiff1d(np.arange(there), everything)] = -1
-        kept = np.argsort(-gains, kind="stable")[: min(self.settings.select or there, most)]
-        return np.sort(kept).tolist()
+        """Which features to keep: all, or the most important ones where that is asked for or all are too many.
 
-    def _placed_if_better(self, coded: np.ndarray, rows: Rows) -> list[int]:
-        """All features; those of position only if trees do better by them on images they have not seen."""
-        material = self.material
+        Position is kept only if trees do better by it on images they have not seen, unless it was asked for.
+        """
+        material, settings = self.material, self.settings
         families = [each.family for each in self.bank.features(material.channels, material.ndim)]
-        plain = [number for number, family in enumerate(families) if family != "position"]
-        if len(plain) == len(families) or "position" in self.settings.features.families:
-            return list(range(len(families)))
-        scores = []
-        for wanted in (plain, list(range(len(families)))[-MAX_FEATURES:]):
-            grown = self._grown(coded[wanted[:MAX_FEATURES]], rows, FIRST_TREES, 2, step=False)
-            unseen, counts = grown.trees.unseen(coded[wanted[:MAX_FEATURES]], rows.units, grown.seen)
-            known = counts > 0
-            scores.append(
-                mean_iou(unseen[known].argmax(1), rows.targets[known], rows.weights[known], len(self.targets))
-            )
-        return plain if scores[1] < scores[0] + PLACE_GAIN else list(range(len(families)))
+        asked = settings.position is not None or "position" in settings.features.families
+        place = [] if asked else [number for number, family in enumerate(families) if family == "position"]
+        plain = [number for number in range(len(families)) if number not in place]
+        most = min(settings.select or len(families), MAX_FEATURES - ROOM_FOR_CONTEXT)
+        kept = self._most_important(plain, most, coded, rows)
+        with_place = sorted([*kept, *place])
+        if (
+            place
+            and self._unseen_iou(with_place, coded, rows) >= self._unseen_iou(kept, coded, rows) + PLACE_GAIN
+        ):
+            kept = self._most_important(with_place, most, coded, rows)
+        return kept
+
+    def _most_important(self, candidates: list[int], most: int, coded: np.ndarray, rows: Rows) -> list[int]:
+        """The ``most`` candidates that splits gain most by; more than trees can take lose half of each part first."""
+        while len(candidates) > most:
+            at_once = len(candidates) <= MAX_FEATURES
+            parts = [
+                candidates[begin : begin + MAX_FEATURES] for begin in range(0, len(candidates), MAX_FEATURES)
+            ]
+            candidates = []
+            for part in parts:
+                gains = self._grown(coded[part], rows, FIRST_TREES, 2, step=False).gains
+                kept = most if at_once else max(1, len(part) // 2)
+                candidates += [part[place] for place in np.argsort(-gains, kind="stable")[:kept]]
+        return sorted(candidates)
+
+    def _unseen_iou(self, wanted: list[int], coded: np.ndarray, rows: Rows) -> float:
+        """Mean IoU of a small forest on these features, of pixels it has not seen."""
+        grown = self._grown(coded[wanted], rows, FIRST_TREES, 2, step=False)
+        unseen, counts = grown.trees.unseen(coded[wanted], rows.units, grown.seen)
+        known = counts > 0
+        return mean_iou(unseen[known].argmax(1), rows.targets[known], rows.weights[known], len(self.targets))
 
     def _grown(self, coded: np.ndarray, rows: Rows, count: int, stage: int, step: bool = True) -> Grown:
         settings = self.settings
