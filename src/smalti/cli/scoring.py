@@ -32,7 +32,7 @@ def evaluate_command(
     predicted: Annotated[
         Path,
         typer.Argument(
-            help="Predictions: a dataset, COCO results, or a folder of masks named as the images."
+            help="A model, or predictions: a dataset, COCO results, a folder of masks named as images."
         ),
     ],
     task: Annotated[

@@ -12,10 +12,12 @@ import numpy as np
 from ..classes import ClassSet
 from ..data.dataset import Dataset
 from ..errors import InputError, ReadError
+from ..io.bundle import SUFFIX, load
 from ..io.formats.tree import Tree
 from ..io.labels import read_labels
 from ..sample import Sample
 from ..segmentation import Segmentation
+from ..segmenter import Segmenter
 
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".nii", ".nii.gz", ".npy")
 _MARKS = (".labels", "_labels", "_mask", "_masks", "_pred", "_prediction", "_segmentation", "-pred")
@@ -46,7 +48,8 @@ def find_predictions(truth: Dataset, place: str | Path | Dataset | Mapping[str, 
 
     ``place`` is a dataset, or a folder or file that opens as one, a JSON list of COCO results beside a truth in COCO's
     format, a folder of masks named as the images are (numbers and colours mean what they mean in truth; files such as
-    ``a.labels.png`` that ``smalti predict`` writes hold objects), or segmentations by name. Names are compared whole,
+    ``a.labels.png`` that ``smalti predict`` writes hold objects), a fitted model (``.smalti``), which is then asked for
+    each image, or segmentations by name. Names are compared whole,
     else by their last part where that is different for all. Raises ``InputError`` where nothing belongs to the truth.
     """
     names = [sample.name for sample in truth if sample.annotated]
@@ -80,6 +83,20 @@ def find_predictions(truth: Dataset, place: str | Path | Dataset | Mapping[str, 
     )
 
 
+def _of_model(truth: Dataset, path: Path) -> _Found:
+    model = load(path)
+    loads: dict[str, Load] = {
+        sample.name: partial(_predicted, model, sample)
+        for sample in truth
+        if sample.annotated and sample.load_image
+    }
+    return loads, getattr(model, "classes", truth.classes), "predictions of a model", ()
+
+
+def _predicted(model: Segmenter, sample: Sample) -> Segmentation:
+    return model.predict(sample.image)
+
+
 def _same(found: Segmentation) -> Segmentation:
     return found
 
@@ -106,6 +123,8 @@ _Found = tuple[dict[str, Load], ClassSet, str, tuple[str, ...]]
 
 
 def _of_path(truth: Dataset, path: Path) -> _Found:
+    if path.suffix.lower() == SUFFIX:
+        return _of_model(truth, path)
     if path.suffix.lower() == ".json" and _is_list(path):
         if truth.format != "coco" or truth.path is None:
             raise InputError(
