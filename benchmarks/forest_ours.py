@@ -17,8 +17,8 @@ from smalti.pixel.cascade import Cascade
 from smalti.pixel.features import Window
 from smalti.pixel.forest import FittedForest, Forest
 from smalti.pixel.material import Material
-from smalti.pixel.sampling import draw
-from smalti.pixel.training import MOST_OF_ONE
+from smalti.pixel.sampling import STROKE_BALANCE, counted, draw
+from smalti.pixel.training import CLASS_BALANCE, MOST_OF_ONE, OBJECT_BALANCE
 
 
 def forest(wanted: QualitySet, train: Dataset, pixels: int, seed: int) -> Fitted:
@@ -52,8 +52,8 @@ class SklearnTrees:
     def channels(self) -> tuple[str, ...]:
         return self.cascade.channels
 
-    def check(self, image: Image) -> None:
-        self.cascade.check(image)
+    def taken(self, image: Image) -> Image:
+        return self.cascade.taken(image)
 
     def reach(self, geometry: Geometry) -> tuple[int, ...]:
         return self.cascade.reach(geometry)
@@ -76,10 +76,10 @@ def same_forest(wanted: QualitySet, train: Dataset, pixels: int, seed: int) -> F
     """
     from sklearn.ensemble import RandomForestClassifier
 
-    ours = Forest(pixels=pixels, seed=seed, context_px=(), hard=0).fit(train, classes=train.classes)
+    settings = Forest(pixels=pixels, seed=seed, tuned_by=_tuned_by(wanted), context_px=(), hard=0)
+    ours = settings.fit(train, classes=train.classes)
     begun = perf_counter()
     rows, known, weights = sampled_rows(ours, train)
-    settings = ours.settings
     forest = RandomForestClassifier(
         n_estimators=settings.trees,
         min_samples_leaf=settings.min_leaf,
@@ -97,14 +97,21 @@ def sampled_rows(ours: FittedForest, train: Dataset) -> tuple[np.ndarray, np.nda
     settings, cascade, targets = ours.settings, ours.cascade, ours.targets
     material = Material(settings, list(train), train.classes)
     count = min(MOST_OF_ONE, settings.pixels // len(material.parts))
-    reach = cascade.reach(material.geometry)
     rows, known, weights = [], [], []
     for number in range(len(material.parts)):
-        part = material.load(number, reach)
+        part = material.load(number, cascade.reach)
         generator = np.random.default_rng([settings.seed, 0, number])
         places, own = draw(part.targets, count, len(targets), generator)
         features = cascade.bank.compute(part.image, cascade.wanted, part.window)
         rows.append(features.reshape(len(features), -1)[:, places].T)
         known.append(part.targets.reshape(-1)[places])
         weights.append(own)
-    return np.concatenate(rows), np.concatenate(known), np.concatenate(weights)
+    told = np.concatenate(known)
+    balance = (
+        STROKE_BALANCE if material.sparse else CLASS_BALANCE if ours.task == "semantic" else OBJECT_BALANCE
+    )
+    return (
+        np.concatenate(rows),
+        told,
+        counted(settings, targets.names, told, np.concatenate(weights), balance),
+    )

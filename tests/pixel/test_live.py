@@ -147,3 +147,13 @@ def test_marks_that_are_not_enough_are_refused_and_do_no_harm(marks, said):
 def test_nan_is_refused():
     with pytest.raises(InputError, match="NaN"):
         LiveForest(FOREST, np.full((9, 9), np.nan, np.float32))
+
+
+def test_more_features_than_trees_take_are_refused():
+    with pytest.raises(InputError, match="up to 256 features, these are 602"):
+        LiveForest(FOREST, Image(np.zeros((8, 8, 300), np.uint8)))
+
+
+def test_settings_that_strokes_cannot_follow_are_refused():
+    with pytest.raises(InputError, match="leave select out"):
+        LiveForest(FOREST.model_copy(update={"select": 3}), a_picture())

@@ -264,7 +264,7 @@ class TestGrowing:
         codes = rng().integers(0, 256, (4, 120_000)).astype(np.uint8)
         kinds_of, units = rng(1).integers(0, 2, 120_000), np.arange(120_000)
         grown = grow(codes, kinds_of, np.ones(120_000), units, 2, count=1, min_leaf=1, max_depth=100)
-        assert kernels.MAX_NODES - 4 < len(grown.trees.nodes) < kernels.MAX_NODES
+        assert 2**15 - 4 < len(grown.trees.nodes) < 2**15
         Trees.from_arrays(grown.trees.arrays(), 4)
         assert grown.trees.probabilities(codes[:, :20]).sum(1) == pytest.approx(1)
 

@@ -12,7 +12,7 @@ import typer
 
 from .datasets import Fold, Format, SkipFaulty, Source, Split, Splits, opening_of
 from .segmenting import MaxPixels, Page, Spacing, reading_of
-from .terminal import AsJson, counting, print_table, table_of
+from .terminal import AsJson, counting, end_with, print_table, table_of
 
 if TYPE_CHECKING:
     from ..service.explaining import Explanation
@@ -29,6 +29,10 @@ class By(StrEnum):
     entropy = "entropy"
 
 
+FormatOptions = Annotated[
+    list[str] | None,
+    typer.Option("--format-set", help="An option of the dataset's format, name=value; repeatable."),
+]
 FittedModel = Annotated[Path, typer.Argument(help="A model, name.smalti.")]
 
 MOST_FEATURES = 20
@@ -56,10 +60,7 @@ def fit_command(
         str | None, typer.Option(help="Split to learn from; train where there is one, else all samples.")
     ] = None,
     format: Format = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--format-set", help="An option of the dataset's format, name=value; repeatable."),
-    ] = None,
+    options: FormatOptions = None,
     splits: Splits = None,
     fold: Fold = None,
     skip_faulty: SkipFaulty = False,
@@ -130,10 +131,7 @@ def suggest_command(
     page: Page = None,
     max_pixels: MaxPixels = None,
     format: Format = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--format-set", help="An option of the dataset's format, name=value; repeatable."),
-    ] = None,
+    options: FormatOptions = None,
     splits: Splits = None,
     split: Split = None,
     fold: Fold = None,
@@ -151,7 +149,7 @@ def suggest_command(
         typer.echo(json.dumps(told.to_json()))
     else:
         _print_suggestions(told, most)
-    _end(told.failed, told.looked_at)
+    end_with(told.failed, told.looked_at)
 
 
 def _print_suggestions(told: Suggestions, most: int) -> None:
@@ -198,7 +196,7 @@ def explain_command(
         typer.echo(json.dumps(told.to_json()))
     else:
         _print_explanation(told)
-    _end(told.failed, len(told.images) + len(told.failed))
+    end_with(told.failed, len(told.images) + len(told.failed))
 
 
 def _print_explanation(told: Explanation) -> None:
@@ -226,16 +224,6 @@ def _print_bars(head: str, names: Sequence[str], values: Sequence[float]) -> Non
     for name, value in list(zip(names, values, strict=True))[:MOST_FEATURES]:
         table.add_row(_plain(name), f"{value:.3f}", "█" * round(BAR * value / longest))
     print_table(table)
-
-
-def _end(failed: Sequence[tuple[str, str]], count: int) -> None:
-    """Report the images that could not be used, and answer the shell with 1 where there are any."""
-    for name, error in failed:
-        typer.echo(f"smalti: {error}" if error.startswith(name) else f"smalti: {name}: {error}", err=True)
-    if failed:
-        if count > 1:
-            typer.echo(f"smalti: {len(failed)} of {count} images failed, the others are done", err=True)
-        raise typer.Exit(1)
 
 
 def _print_report(report: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
-from .terminal import AsJson, print_parameters, print_table, progress, table_of
+from .terminal import AsJson, end_with, print_parameters, print_table, progress, table_of
 
 if TYPE_CHECKING:
     from ..segmenter import Method
@@ -100,7 +100,7 @@ def predict_command(
         raise typer.Exit(130) from None
     if not as_json:
         _print_outcomes([outcome for outcome in outcomes if outcome.error is None])
-    _end(outcomes)
+    end_with([(one.image, one.error) for one in outcomes if one.error is not None], len(outcomes))
 
 
 def _chosen(method: str | None, model: Path | None, settings: list[str], given: list[str]) -> Method:
@@ -127,22 +127,6 @@ def _chosen(method: str | None, model: Path | None, settings: list[str], given: 
             f"{model} is fitted already and takes no prompts; leave {' and '.join(given)} out, or use a method"
         )
     return Model.of(model)
-
-
-def _end(outcomes: list[Outcome]) -> None:
-    """Report the images that failed, and answer the shell with 1 where there are any."""
-    failed = [outcome for outcome in outcomes if outcome.error is not None]
-    for outcome in failed:
-        named = str(outcome.error).startswith(outcome.image)
-        typer.echo(
-            f"smalti: {outcome.error}" if named else f"smalti: {outcome.image}: {outcome.error}", err=True
-        )
-    if failed:
-        if len(outcomes) > 1:
-            typer.echo(
-                f"smalti: {len(failed)} of {len(outcomes)} images failed, the others are done", err=True
-            )
-        raise typer.Exit(1)
 
 
 @commands.command("methods")

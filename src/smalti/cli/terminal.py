@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
@@ -25,6 +25,16 @@ def progress(outcomes: Any, total: int, what: str) -> Any:
     from rich.progress import track
 
     yield from track(outcomes, total=total, description=what, console=Console(stderr=True), transient=True)
+
+
+def end_with(failed: Sequence[tuple[str, str]], count: int) -> None:
+    """Report which of ``count`` images failed, by name and error, and answer the shell with 1 where any did."""
+    for name, error in failed:
+        typer.echo(f"smalti: {error}" if error.startswith(name) else f"smalti: {name}: {error}", err=True)
+    if failed:
+        if count > 1:
+            typer.echo(f"smalti: {len(failed)} of {count} images failed, the others are done", err=True)
+        raise typer.Exit(1)
 
 
 def table_of(*columns: str) -> Any:

@@ -16,10 +16,6 @@ import numpy as np
 from .jit import compiled
 
 LEAF = 1 << 31
-MAX_NODES = 1 << 15
-"""Nodes of one tree."""
-MAX_FEATURES = 256
-MAX_EDGES = 255
 SORTED_UP_TO = 48
 """Rows of a node up to which they are sorted; more are counted into a histogram."""
 MOST_ASKED = 8

@@ -171,6 +171,14 @@ class FeatureBank(Parameters):
                             parts.append(_Part(Feature(name, family, channel, sigma), scale, index))
         return parts
 
+    def in_units(self, geometry: Geometry) -> Self:
+        """The same bank, its scales in the unit of the spacing where there is one and they are not yet."""
+        if self.sigmas is not None or geometry.spacing is None:
+            return self
+        finest = min(geometry.spacing)
+        sigmas = tuple(sigma * finest for sigma in self.sigmas_px)
+        return self.model_copy(update={"sigmas": sigmas, "sigmas_unit": geometry.unit})
+
     def sigmas_in(self, geometry: Geometry, ndim: int) -> list[tuple[float, ...]]:
         """Each scale in pixels along each axis of an image that lies so. Raises ``InputError`` for absurd ones."""
         spacing = geometry.spacing or (1.0,) * ndim

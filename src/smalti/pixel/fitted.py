@@ -123,20 +123,18 @@ class FittedForest:
 
     def _semantic(self, image: Image, unsure: np.ndarray | None = None) -> Segmentation:
         """The classes; to ``unsure`` (2, K) margin and entropy are added up over the pixels each of them won."""
-        winners = np.empty(image.shape, np.uint8 if len(self.targets) < 256 else np.uint16)
+        winners = np.empty(image.shape, np.uint8 if len(self.targets) <= 256 else np.int32)
         sums = np.zeros(len(self.targets))
-        factors = self.factors.astype(np.float32).reshape(-1, *(1,) * image.ndim)
         for tile, found in self._tiles(image, 2 * self.smoothing_px):
             smooth = smoothed(found, image.pixels[tile.outer], self.smoothing_px)[(slice(None), *tile.inside)]
-            best = (smooth * factors).argmax(0)
+            best, won = decode.most_probable(smooth, self.factors)
             winners[tile.inner] = best
-            value = np.take_along_axis(smooth, best[np.newaxis], 0)[0]
-            sums += np.bincount(best.reshape(-1), value.reshape(-1), len(self.targets))
+            sums += won
             if unsure is not None:
                 inside = found[(slice(None), *tile.inside)]
                 for row, measure in zip(unsure, (margin, entropy), strict=True):
                     row += np.bincount(best.reshape(-1), measure(inside).reshape(-1), len(self.targets))
-        return segments_of(winners, sums, self.targets, self.classes, image.geometry)
+        return decode.won_segments(winners, sums, self.targets.class_ids, self.classes, image.geometry)
 
     def to_bundle(self) -> Bundle:
         """All of it as plain values and arrays."""
@@ -255,26 +253,6 @@ def smoothed(probabilities: np.ndarray, pixels: np.ndarray, radius_px: int) -> n
     if pixels.dtype.kind in "bu":
         guide /= np.float32(1 if pixels.dtype.kind == "b" else np.iinfo(pixels.dtype).max)
     return guided_filter(probabilities, guide, radius_px)
-
-
-def segments_of(
-    winners: np.ndarray, sums: np.ndarray, targets: Targets, classes: ClassSet, geometry: Geometry
-) -> Segmentation:
-    """One segment per class that won somewhere: ``winners`` (*S,), ``sums`` (K,) of the winning probabilities."""
-    counts = np.zeros(len(targets), np.int64)
-    for part in np.array_split(winners, max(1, winners.size >> 20)):  # bincount makes 8 bytes of each pixel
-        counts += np.bincount(part.reshape(-1), minlength=len(targets))
-    present = [k for k in np.argsort(targets.class_ids) if targets.class_ids[k] > 0 and counts[k]]
-    lookup = np.zeros(len(targets), np.int32)
-    lookup[present] = np.arange(1, len(present) + 1)
-    return Segmentation.from_labels(
-        lookup[winners],
-        class_ids=[targets.class_ids[k] for k in present],
-        scores=np.clip(sums[present] / np.maximum(counts[present], 1), 0, 1),
-        classes=classes,
-        geometry=geometry,
-        copy=False,
-    )
 
 
 def _spacing_only(geometry: Geometry) -> Geometry:

@@ -7,15 +7,17 @@ import numpy as np
 from ..classes import ClassSet
 from ..errors import InputError
 from ..image import Image
+from ..postprocess.decode import most_probable, won_segments
 from ..segmentation import Segmentation
 from ..table import Table
 from .calibration import Calibration
 from .cascade import Cascade
-from .fitted import FittedForest, segments_of, smoothed
+from .fitted import FittedForest, smoothed
 from .forest import Forest
-from .sampling import cell_map, leaf_size
+from .sampling import cell_map, counted, leaf_size
+from .scribbles import check_for_scribbles, scribbled_sample
 from .targets import Targets
-from .training import bank_of, check_for_scribbles, counted, scribbled_sample
+from .training import bank_of
 from .trees import MAX_FEATURES, Codes, grow
 
 SAMPLED = 50_000
@@ -35,11 +37,15 @@ class LiveForest:
             raise InputError("a live forest keeps all features it has looked at; leave select out")
         self.forest = forest
         self.image = Image.from_array(image) if isinstance(image, np.ndarray) else image
-        bank, channels = (
-            bank_of(forest, self.image.channels, self.image.geometry, self.image.ndim, bool(forest.position)),
-            self.image.channels,
-        )
-        wanted = tuple(range(min(len(bank.features(channels, self.image.ndim)), MAX_FEATURES)))
+        channels, ndim = self.image.channels, self.image.ndim
+        bank = bank_of(forest, channels, self.image.geometry, ndim, bool(forest.position))
+        there = len(bank.features(channels, ndim))
+        if there > MAX_FEATURES:
+            raise InputError(
+                f"a live forest looks at up to {MAX_FEATURES} features, these are {there}; "
+                "give fewer families or sigmas"
+            )
+        wanted = tuple(range(there))
         pixels = int(np.prod(self.image.shape))
         drawn = np.random.default_rng(forest.seed).integers(0, pixels, min(pixels, SAMPLED))
         self._codes = np.empty((len(wanted), pixels), np.uint8)
@@ -82,9 +88,8 @@ class LiveForest:
         self.probabilities = found.T.reshape(-1, *self.image.shape)
         smoothing = settings.smoothing_px or 0
         smooth = smoothed(self.probabilities, self.image.pixels, smoothing)
-        winners = smooth.argmax(0)
-        value = np.take_along_axis(smooth, winners[np.newaxis], 0).reshape(-1)
-        sums = np.bincount(winners.reshape(-1), value, len(targets))
+        factors = np.ones(len(targets))
+        winners, sums = most_probable(smooth, factors)
         cascade = Cascade(*self._cascade, grown.trees)
         names = np.array(cascade.feature_names)
         order = np.argsort(-grown.gains, kind="stable")
@@ -95,10 +100,10 @@ class LiveForest:
             targets,
             cascade,
             Calibration(),
-            np.ones(len(targets)),
+            factors,
             None,
             smoothing,
             Table({"feature": names[order], "importance": grown.gains[order]}),
             {"images": 1, "pixels": len(places), "trees": len(grown.trees), "features": len(names)},
         )
-        return segments_of(winners, sums, targets, truth.classes, self.image.geometry)
+        return won_segments(winners, sums, targets.class_ids, truth.classes, self.image.geometry)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
+from ..errors import InputError
+from .settings import ForestSettings
+
 CELL_PX = 32
 """Side of the cells that the pixels of a few images are left out by together."""
+STROKE_BALANCE = 0.0  # strokes are as frequent as the hand made them, which is about even
 FEW_IMAGES = 6
 
 
@@ -103,3 +108,33 @@ def class_factors(targets: np.ndarray, weights: np.ndarray, kinds: int, balance:
     mass = np.bincount(targets, weights, kinds)
     factors = np.where(mass > 0, (mass.sum() / np.maximum(mass, 1e-12)) ** balance, 0.0)
     return factors[targets]
+
+
+def counted(
+    settings: ForestSettings,
+    names: Sequence[str],
+    targets: np.ndarray,
+    weights: np.ndarray,
+    balance: float = STROKE_BALANCE,
+) -> np.ndarray:
+    """What rows of these ``targets`` (N,), each standing for ``weights`` (N,) pixels, count to the trees, (N,).
+
+    ``balance`` is used where the settings give none.
+    """
+    balance = balance if settings.balance is None else settings.balance
+    weights = by_class(settings, names, targets, weights)
+    weights = weights * class_factors(targets, weights, len(names), balance)
+    return weights / weights.mean()
+
+
+def by_class(
+    settings: ForestSettings, names: Sequence[str], targets: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """The weights (N,) times those that the settings give to classes by name."""
+    for name, factor in (settings.class_weights or {}).items():
+        if name not in names:
+            raise InputError(f"class_weights names {name!r}; there are {', '.join(names)}")
+        if not factor > 0:
+            raise InputError(f"class_weights are above 0, got {factor} for {name!r}")
+        weights = np.where(targets == names.index(name), weights * factor, weights)
+    return weights

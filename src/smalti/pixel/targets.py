@@ -91,20 +91,3 @@ def _free(name: str, taken: set[str]) -> str:
     while name in taken:
         name += " (no class)"
     return name
-
-
-def scribble_targets(scribbles: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Scribbles (*S,) checked: integers, 0 = not said, -1 = background, k = class k. Raises ``InputError``."""
-    scribbles = np.asarray(scribbles)
-    if scribbles.shape != shape:
-        raise InputError(
-            f"scribbles must cover the image, {shape}, got {scribbles.shape}; none may lie outside it"
-        )
-    if scribbles.dtype.kind not in "iu":
-        raise InputError(f"scribbles must be integers, 0 where nothing is said, got {scribbles.dtype}")
-    if scribbles.size and (scribbles.min() < -1 or scribbles.max() > 30_000):
-        raise InputError(
-            f"scribbles are 0 not said, -1 background, k class k up to 30000, "
-            f"got {scribbles.min()} to {scribbles.max()}"
-        )
-    return scribbles.astype(np.int32)

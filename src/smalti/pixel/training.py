@@ -9,21 +9,20 @@ from time import perf_counter
 
 import numpy as np
 
-from ..classes import Class, ClassSet, segment_colors
+from ..classes import ClassSet
 from ..errors import InputError
 from ..geometry import Geometry
 from ..image import Image
 from ..sample import Sample
-from ..segmentation import Segmentation
 from ..table import Table
 from .calibration import Calibration, calibrate, calibrate_shares, decision_weights, mean_iou, target_ious
 from .cascade import Cascade, Walk
 from .features import FeatureBank
 from .fitted import FittedForest
 from .material import Material, Part
-from .sampling import Rows, class_factors, draw, leaf_size
+from .sampling import STROKE_BALANCE, Rows, by_class, counted, draw, leaf_size
+from .scribbles import check_for_scribbles, scribbled_sample
 from .settings import ForestSettings
-from .targets import scribble_targets
 from .trees import MAX_FEATURES, Codes, Grown, Trees, grow, over
 from .tuning import SHAPE_ALONE, best_decoding, best_for_lines, best_smoothing
 
@@ -40,7 +39,6 @@ PLACE_GAIN = 0.01
 CLASS_BALANCE, OBJECT_BALANCE = 0.25, 0.5
 SHARE_STEP = 37
 """Every so many pixels of an image are asked how frequent the classes are."""
-STROKE_BALANCE = 0.0  # strokes are as frequent as the hand made them, which is about even
 ROOM_FOR_CONTEXT = 64
 """Of the features that trees can take, those that are kept free for the context."""
 
@@ -61,37 +59,6 @@ def fit_scribbles(
     sample = scribbled_sample(image, scribbles, classes)
     wanted = settings.model_copy(update={"task": "semantic"})
     return replace(fit_samples(wanted, [sample], sample.truth.classes, progress), settings=settings)
-
-
-def check_for_scribbles(settings: ForestSettings) -> None:
-    """Raise ``InputError`` for what strokes on one image cannot teach."""
-    if settings.task not in ("auto", "semantic"):
-        raise InputError(
-            f"scribbles show classes, not the objects of the task {settings.task}; give samples for it"
-        )
-    if settings.tuned_by != "iou":
-        raise InputError("scribbles are too few to tune for lines; give samples for tuned_by=line_f1")
-
-
-def scribbled_sample(image: Image, scribbles: np.ndarray, classes: ClassSet | None) -> Sample:
-    """An image whose truth are scribbles, all else void. Raises ``InputError`` for ones that cannot be used."""
-    marked = scribble_targets(scribbles, image.shape)
-    numbers = np.unique(marked[marked > 0]).tolist()
-    if not numbers:
-        raise InputError(
-            "the scribbles mark no class; mark at least one pixel with 1, and background with -1"
-        )
-    if classes is None:
-        colors = segment_colors(len(numbers)).tolist()
-        classes = ClassSet(
-            Class(number, f"class {number}", tuple(color))
-            for number, color in zip(numbers, colors, strict=True)
-        )
-    for number in numbers:
-        if number not in classes.ids:
-            raise InputError(f"the scribbles mark class {number}, which is not one of {classes.ids.tolist()}")
-    truth = Segmentation.from_semantic_map(np.maximum(marked, 0), classes, geometry=image.geometry)
-    return Sample.of("image", image, truth.replace(void=marked == 0))
 
 
 def fit_samples(
@@ -122,7 +89,7 @@ class Fitting:
         self.context: FeatureBank | None = None
         if settings.context_px and not material.sparse:
             around = {"families": ("gaussian",), "sigmas_px": settings.context_px, "detail_of": "channels"}
-            self.context = in_units(FeatureBank.make(around), material.geometry)
+            self.context = FeatureBank.make(around).in_units(material.geometry)
         self.twice = not material.sparse and (settings.hard > 0 or self.context is not None)
         place = settings.position
         if place is None:  # of few images or few labels none could tell whether it helps
@@ -415,46 +382,7 @@ def bank_of(
         )
     if place and "position" not in bank.families:
         bank = bank.model_copy(update={"families": (*bank.families, "position")})
-    return in_units(bank, geometry)
-
-
-def in_units(bank: FeatureBank, geometry: Geometry) -> FeatureBank:
-    """A bank whose scales are in the unit of the spacing, where there is one."""
-    if bank.sigmas is not None or geometry.spacing is None:
-        return bank
-    finest = min(geometry.spacing)
-    sigmas = tuple(sigma * finest for sigma in bank.sigmas_px)
-    return bank.model_copy(update={"sigmas": sigmas, "sigmas_unit": geometry.unit})
-
-
-def counted(
-    settings: ForestSettings,
-    names: Sequence[str],
-    targets: np.ndarray,
-    weights: np.ndarray,
-    balance: float = STROKE_BALANCE,
-) -> np.ndarray:
-    """What rows of these ``targets`` (N,), each standing for ``weights`` (N,) pixels, count to the trees, (N,).
-
-    ``balance`` is used where the settings give none.
-    """
-    balance = balance if settings.balance is None else settings.balance
-    weights = by_class(settings, names, targets, weights)
-    weights = weights * class_factors(targets, weights, len(names), balance)
-    return weights / weights.mean()
-
-
-def by_class(
-    settings: ForestSettings, names: Sequence[str], targets: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """The weights (N,) times those that the settings give to classes by name."""
-    for name, factor in (settings.class_weights or {}).items():
-        if name not in names:
-            raise InputError(f"class_weights names {name!r}; there are {', '.join(names)}")
-        if not factor > 0:
-            raise InputError(f"class_weights are above 0, got {factor} for {name!r}")
-        weights = np.where(targets == names.index(name), weights * factor, weights)
-    return weights
+    return bank.in_units(geometry)
 
 
 def rows_at(part: Part, places: np.ndarray, values: np.ndarray, weights: np.ndarray) -> Rows:

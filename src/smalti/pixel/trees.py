@@ -156,11 +156,10 @@ class Trees:
         count = np.bincount(tree_of[inner], minlength=len(roots))
         if (child[inner] != expected).any() or (sizes != 2 * count + 1).any():
             raise ReadError("the trees have nodes that lead nowhere")
-        inside = np.where(is_leaf, child == place, child > place)
         if len(leaf_of) != len(nodes):
             raise ReadError(f"the trees have {len(nodes)} nodes and {len(leaf_of)} places of leaves")
         leaf_there = ~is_leaf | ((leaf_of >= 0) & (leaf_of < len(leaves)))
-        if not (inside & leaf_there).all():
+        if not leaf_there.all() or (child[is_leaf] != place[is_leaf]).any():
             raise ReadError("the trees have nodes that lead nowhere")
         # those of leaves, too: a walk that has arrived goes on looking while its neighbours are on the way
         if (nodes >> 8 & 0xFF).max(initial=0) >= features or (nodes[is_leaf] & 0xFF != 0xFF).any():

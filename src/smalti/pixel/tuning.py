@@ -12,10 +12,10 @@ from ..classes import ClassSet
 from ..metrics.instance import count_objects
 from ..metrics.thin import near_pixels
 from ..postprocess.border import tune_instances
-from ..postprocess.decode import BorderDecoding
+from ..postprocess.decode import BorderDecoding, most_probable, won_segments
 from ..segmentation import Segmentation
 from .calibration import mean_iou
-from .fitted import object_planes, segments_of, smoothed
+from .fitted import object_planes, smoothed
 from .material import Part
 from .targets import Targets
 
@@ -37,9 +37,9 @@ def best_smoothing(found: Found, targets: Targets, factors: np.ndarray) -> int:
         chosen, known = [], []
         for part, planes in found:
             truth = part.targets.reshape(-1)
-            smooth = smoothed(planes, part.image.pixels, radius).reshape(len(targets), -1)
+            winners, _ = most_probable(smoothed(planes, part.image.pixels, radius), factors)
             labelled = truth >= 0
-            chosen.append((smooth * factors[:, np.newaxis]).argmax(0)[labelled])
+            chosen.append(winners.reshape(-1)[labelled].astype(np.int64))
             known.append(truth[labelled].astype(np.int64))
         everything = np.concatenate(known)
         scores.append(mean_iou(np.concatenate(chosen), everything, np.ones(len(everything)), len(targets)))
@@ -67,8 +67,8 @@ def best_for_lines(
 
 
 def _chosen(part: Part, planes: np.ndarray, targets: Targets, factors: np.ndarray) -> Segmentation:
-    winners = (planes * factors.reshape(-1, *(1,) * (planes.ndim - 1))).argmax(0)
-    return segments_of(winners, np.zeros(len(factors)), targets, part.truth.classes, part.truth.geometry)
+    winners, sums = most_probable(planes, factors)
+    return won_segments(winners, sums, targets.class_ids, part.truth.classes, part.truth.geometry)
 
 
 def best_decoding(found: Found, targets: Targets, classes: ClassSet) -> BorderDecoding:

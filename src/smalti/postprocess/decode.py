@@ -100,22 +100,46 @@ def semantic(
     factors = np.ones(len(ids)) if weights is None else np.asarray(weights, np.float64)
     if factors.shape != ids.shape or not (np.isfinite(factors) & (factors >= 0)).all():
         raise InputError(f"weights must be {len(ids)} numbers of 0 or more, one per class, got {weights}")
+    winners, sums = most_probable(probabilities, factors)
+    return won_segments(winners, sums, ids, classes, geometry)
+
+
+def most_probable(
+    probabilities: np.ndarray, weights: Sequence[float] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The plane (*S,) whose product with its weight (K,) is largest in each pixel, the first of equal ones, and the
+    sum (K,) of the probabilities that each won with: what parts of an image have of it adds up."""
+    kinds = len(probabilities)
     highest = np.full(probabilities.shape[1:], -1, np.float32)
-    winner = np.zeros(probabilities.shape[1:], np.int32)
+    winners = np.zeros(probabilities.shape[1:], np.uint8 if kinds <= 256 else np.int32)
     for k, plane in enumerate(probabilities):
-        weighted = plane if factors[k] == 1 else plane * np.float32(factors[k])
+        weighted = plane if weights[k] == 1 else plane * np.float32(weights[k])
         higher = weighted > highest
-        np.copyto(winner, k, where=higher)
+        np.copyto(winners, k, where=higher)
         np.copyto(highest, weighted, where=higher)
-    pixels = np.bincount(winner.reshape(-1), minlength=len(ids))
-    present = [k for k in np.argsort(ids, kind="stable") if ids[k] != 0 and pixels[k]]
+    sums = [plane.sum(dtype=np.float64, where=winners == k) for k, plane in enumerate(probabilities)]
+    return winners, np.array(sums)
+
+
+def won_segments(
+    winners: np.ndarray,
+    sums: np.ndarray,
+    class_ids: Sequence[int] | np.ndarray,
+    classes: ClassSet,
+    geometry: Geometry | None = None,
+) -> Segmentation:
+    """One segment per class that won somewhere, from what ``most_probable`` gave of the whole image."""
+    ids = np.asarray(class_ids)
+    pixels = np.zeros(len(ids), np.int64)
+    for part in np.array_split(winners, max(1, winners.size >> 20)):  # bincount makes 8 bytes of each pixel
+        pixels += np.bincount(part.reshape(-1), minlength=len(ids))
+    present = [k for k in np.argsort(ids, kind="stable") if ids[k] > 0 and pixels[k]]
     numbers = np.zeros(len(ids), np.int32)
     numbers[present] = np.arange(1, len(present) + 1)
-    scores = [probabilities[k].mean(dtype=np.float64, where=winner == k) for k in present]
     return Segmentation.from_labels(
-        numbers[winner],
+        numbers[winners],
         class_ids=ids[present],
-        scores=np.clip(scores, 0, 1),
+        scores=np.clip(sums[present] / np.maximum(pixels[present], 1), 0, 1),
         classes=classes,
         geometry=geometry,
         copy=False,
