@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from smalti.compiled import small_trees
-from smalti.compiled import trees as kernels
+from smalti.compiled import walking
 from smalti.errors import InputError, ReadError
 from smalti.pixel.trees import MAX_EDGES, MAX_FEATURES, Codes, Trees, grow
 
@@ -276,7 +275,7 @@ class TestGrowing:
 
 class TestWalking:
     @pytest.mark.parametrize(
-        "pixels", [0, 1, 7, 8, 13, kernels.BLOCK - 1, kernels.BLOCK, 2 * kernels.BLOCK + 5]
+        "pixels", [0, 1, 7, 8, 13, walking.BLOCK - 1, walking.BLOCK, 2 * walking.BLOCK + 5]
     )
     def test_probabilities_are_the_mean_of_the_leaves(self, small, pixels):
         codes, grown, values, _ = small
@@ -345,69 +344,70 @@ class TestWalking:
         assert 0.4 < grown.seen.mean() < 0.85
 
 
-class TestSmallTrees:
-    """Trees of few leaves are not walked, and nobody notices."""
+def answered(trees, coded):
+    """Mean of the leaves, tree by tree."""
+    return np.mean([leaf_by_leaf(trees, tree, coded) for tree in range(len(trees))], axis=0)
 
-    def of_few_leaves(self, features=6, kinds=3, **options):
-        values, kinds_of, units = a_problem(features=features, kinds=kinds, noise=0.1)
-        codes, grown = grown_from(values, kinds_of, units, **({"count": 9, "min_leaf": 150} | options))
-        return codes, grown.trees, values
 
-    def walked(self, trees, coded):
-        """By the kernel for trees of any size."""
-        sums = np.zeros((coded.shape[1], trees.kinds), np.float32)
-        kernels.add_trees(coded, trees.nodes, trees.leaf_of, trees.leaves, trees.roots, sums)
-        return sums / np.float32(len(trees))
+def by_hand(inner, right_chain):
+    """A tree of ``inner`` inner nodes on one feature, as lopsided or as even as can be, its leaves all different."""
+    nodes, made, left = [], 1, inner
+    while len(nodes) < made:
+        at = len(nodes)
+        if left and (not right_chain or at % 2 == 0):
+            nodes.append(made << 16 | (left * 7) % 256)
+            made += 2
+            left -= 1
+        else:
+            nodes.append(at << 16 | 255 | 1 << 31)
+    nodes = np.array(nodes, np.uint32)
+    leaf = nodes >= 1 << 31
+    leaf_of = np.where(leaf, np.cumsum(leaf) - 1, -1).astype(np.int32)
+    leaves = rng(inner).dirichlet(np.ones(3), inner + 1).astype(np.float32)
+    arrays = {"nodes": nodes, "leaf_of": leaf_of, "leaves": leaves, "roots": np.zeros(1, np.int64)}
+    return Trees.from_arrays(arrays, 1)
 
-    @pytest.mark.parametrize("pixels", [1, 7, 511, 512, 513, 1300])
+
+class TestCrowns:
+    """Nodes that are met often are asked of all pixels, and nobody notices."""
+
+    @pytest.mark.parametrize("right_chain", [True, False])
+    @pytest.mark.parametrize("inner", [0, 1, 31, 32, 33, 254, 255, 256, 257, 600])
+    def test_of_trees_of_any_size(self, inner, right_chain):
+        trees = by_hand(inner, right_chain)
+        for coded in (np.arange(256)[np.newaxis], rng().integers(0, 256, (1, 3000))):
+            coded = coded.astype(np.uint8)
+            assert np.array_equal(trees.probabilities(coded), leaf_by_leaf(trees, 0, coded))
+
+    def test_none_where_pixels_are_few_and_as_many_as_fit_where_they_are_many(self, small):
+        codes, grown, values, _ = small
+        trees = grown.trees
+        tall = trees.only(np.diff(np.append(trees.roots, len(trees.nodes))) > walking.WHOLE)
+        assert len(tall) > 3
+        few, many = (codes.of(values[:count]) for count in (walking.SELDOM - 1, 900))
+        for coded, least, most in ((few, 0, 0), (many, 5, walking.CROWN)):
+            counts, *_ = walking.crowns(coded, tall.nodes, tall.roots)
+            assert (least <= counts).all() and (counts <= most).all()
+            assert tall.probabilities(coded) == pytest.approx(answered(tall, coded), abs=1e-6)
+
+    def test_planned_on_other_pixels_they_give_the_same(self, small):
+        codes, grown, values, _ = small
+        trees, coded = grown.trees, codes.of(values)
+        told = []
+        for planned_on in (coded[:, :40], coded[:, ::-3], np.zeros((6, 500), np.uint8)):
+            sums = np.zeros((coded.shape[1], 3), np.float32)
+            crowns = walking.crowns(planned_on, trees.nodes, trees.roots)
+            walking.add_trees(coded, trees.nodes, trees.leaf_of, trees.leaves, trees.roots, crowns, sums)
+            told.append(sums)
+        assert np.array_equal(told[0], told[1]) and np.array_equal(told[0], told[2])
+        assert told[0] / len(trees) == pytest.approx(answered(trees, coded), abs=1e-6)
+
     @pytest.mark.parametrize("kinds", [2, 4, 5])
-    def test_they_give_what_a_walk_gives_bit_for_bit(self, kinds, pixels):
-        codes, trees, _ = self.of_few_leaves(kinds=kinds)
-        assert small_trees.are_small(trees.nodes, trees.roots)
-        assert len(trees.nodes) > 3 * len(trees)
-        coded = codes.of(2 * rng(5).normal(size=(pixels, 6)).astype(np.float32))
-        assert np.array_equal(trees.probabilities(coded), self.walked(trees, coded))
-
-    def test_some_of_them(self):
-        codes, trees, values = self.of_few_leaves()
-        some = trees.only(np.array([1, 2, 7]))
-        coded = codes.of(values[:99])
-        assert np.array_equal(some.probabilities(coded), self.walked(some, coded))
-
-    def test_32_leaves_in_a_row_and_in_full(self):
-        """The most lopsided tree and the most even one; one leaf more is too many."""
-        for size, right_chain in ((32, True), (32, False), (33, True)):
-            nodes, depth = [], [0]
-            splits = size - 1
-            at = 0
-            while at < len(depth):
-                inner = splits > 0 and (not right_chain or at % 2 == 0)
-                nodes.append(
-                    (len(depth) if inner else at) << 16
-                    | (0 if inner else 255 | 1 << 31)
-                    | (splits if inner else 0)
-                )
-                if inner:
-                    depth += [1, 1]
-                    splits -= 1
-                at += 1
-            nodes = np.array(nodes, np.uint32)
-            leaf = nodes >= 1 << 31
-            leaf_of = np.where(leaf, np.cumsum(leaf) - 1, -1).astype(np.int32)
-            leaves = rng(size).dirichlet(np.ones(3), size).astype(np.float32)
-            trees = Trees.from_arrays(
-                {"nodes": nodes, "leaf_of": leaf_of, "leaves": leaves, "roots": np.zeros(1, np.int64)}, 1
-            )
-            assert leaf.sum() == size
-            assert small_trees.are_small(trees.nodes, trees.roots) == (size <= 32)
-            coded = np.arange(256, dtype=np.uint8)[np.newaxis]
-            assert np.array_equal(trees.probabilities(coded), self.walked(trees, coded))
-
-    def test_a_single_leaf(self):
-        codes, trees, values = self.of_few_leaves(max_depth=1, min_leaf=10_000)
-        assert len(trees.nodes) == len(trees)
-        coded = codes.of(values[:20])
-        assert np.array_equal(trees.probabilities(coded), self.walked(trees, coded))
+    def test_any_number_of_classes(self, kinds):
+        values, kinds_of, units = a_problem(kinds=kinds, noise=0.1)
+        codes, grown = grown_from(values, kinds_of, units, count=9, min_leaf=150)
+        coded = codes.of(2 * rng(5).normal(size=(1300, 6)).astype(np.float32))
+        assert grown.trees.probabilities(coded) == pytest.approx(answered(grown.trees, coded), abs=1e-6)
 
 
 class TestStored:

@@ -27,8 +27,8 @@ MODULES = (
     "rle",
     "runs",
     "shapes",
-    "small_trees",
     "trees",
+    "walking",
     "warping",
     "watershed",
 )

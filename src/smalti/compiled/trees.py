@@ -1,4 +1,4 @@
-"""Decision trees on small whole numbers: features as codes, trees grown from histograms, many trees walked at once.
+"""Decision trees on small whole numbers: features as codes, and trees grown from histograms.
 
 A feature enters as its *code*, 0 to 255: how many of the feature's edges, at most 255, lie below the value. A node
 sends codes up to its threshold left. It is one uint32, so that a tree of some thousand nodes stays in the first cache
@@ -20,8 +20,6 @@ SORTED_UP_TO = 48
 """Rows of a node up to which they are sorted; more are counted into a histogram."""
 MOST_ASKED = 8
 """Edges in one cell up to which a value is compared with as many."""
-BLOCK = 512
-"""Pixels that all trees are walked for before the next: their codes stay in the cache."""
 
 
 @compiled
@@ -71,139 +69,6 @@ def code(values, bits, edges, edge_bits, cells, codes):
             while beyond[found] < value:
                 found += np.uint64(1)
         codes[i] = found
-
-
-@compiled
-def add_trees(codes, nodes, leaf_of, leaves, roots, sums):
-    """Add to ``sums`` (N, K) float32 the leaf that each pixel of ``codes`` (F, N) uint8 reaches in each tree.
-
-    ``nodes`` (M,) uint32 as above, ``leaf_of`` (M,) int32 the row of ``leaves`` (L, K) float32 that a leaf stands
-    for, ``roots`` (T,) int64. The codes of a block are put side by side for each pixel. Eight pixels are walked at a
-    time: their loads do not wait for each other, and neighbours mostly take ways of one length. Unsigned numbers
-    spare the checks of negative indices.
-    """
-    n, kinds = sums.shape
-    features = codes.shape[0]
-    width = np.uint64(features)
-    rows = np.empty((BLOCK, features), np.uint8)
-    flat = rows.reshape(-1)
-    child, feature, byte, low = np.uint64(16), np.uint64(8), np.uint64(0xFF), np.uint64(0x7FFF)
-    for first in range(0, n, BLOCK):
-        last = min(n, first + BLOCK)
-        for j in range(features):
-            for i in range(first, last):
-                rows[i - first, j] = codes[j, i]
-        for t in range(roots.size):
-            root = np.uint64(roots[t])
-            i = first
-            while i + 8 <= last:
-                pa = np.uint64(i - first) * width
-                pb = pa + width
-                pc = pb + width
-                pd = pc + width
-                pe = pd + width
-                pf = pe + width
-                pg = pf + width
-                ph = pg + width
-                a = b = c = d = e = f = g = h = root
-                na = nb = nc = nd = ne = nf = ng = nh = np.uint64(nodes[root])
-                while (na & nb & nc & nd & ne & nf & ng & nh) < LEAF:
-                    a = (
-                        root
-                        + (na >> child & low)
-                        + np.uint64(flat[pa + (na >> feature & byte)] > (na & byte))
-                    )
-                    b = (
-                        root
-                        + (nb >> child & low)
-                        + np.uint64(flat[pb + (nb >> feature & byte)] > (nb & byte))
-                    )
-                    c = (
-                        root
-                        + (nc >> child & low)
-                        + np.uint64(flat[pc + (nc >> feature & byte)] > (nc & byte))
-                    )
-                    d = (
-                        root
-                        + (nd >> child & low)
-                        + np.uint64(flat[pd + (nd >> feature & byte)] > (nd & byte))
-                    )
-                    e = (
-                        root
-                        + (ne >> child & low)
-                        + np.uint64(flat[pe + (ne >> feature & byte)] > (ne & byte))
-                    )
-                    f = (
-                        root
-                        + (nf >> child & low)
-                        + np.uint64(flat[pf + (nf >> feature & byte)] > (nf & byte))
-                    )
-                    g = (
-                        root
-                        + (ng >> child & low)
-                        + np.uint64(flat[pg + (ng >> feature & byte)] > (ng & byte))
-                    )
-                    h = (
-                        root
-                        + (nh >> child & low)
-                        + np.uint64(flat[ph + (nh >> feature & byte)] > (nh & byte))
-                    )
-                    na = np.uint64(nodes[a])
-                    nb = np.uint64(nodes[b])
-                    nc = np.uint64(nodes[c])
-                    nd = np.uint64(nodes[d])
-                    ne = np.uint64(nodes[e])
-                    nf = np.uint64(nodes[f])
-                    ng = np.uint64(nodes[g])
-                    nh = np.uint64(nodes[h])
-                la, lb, lc, ld = leaf_of[a], leaf_of[b], leaf_of[c], leaf_of[d]
-                le, lf, lg, lh = leaf_of[e], leaf_of[f], leaf_of[g], leaf_of[h]
-                for k in range(kinds):
-                    sums[i, k] += leaves[la, k]
-                    sums[i + 1, k] += leaves[lb, k]
-                    sums[i + 2, k] += leaves[lc, k]
-                    sums[i + 3, k] += leaves[ld, k]
-                    sums[i + 4, k] += leaves[le, k]
-                    sums[i + 5, k] += leaves[lf, k]
-                    sums[i + 6, k] += leaves[lg, k]
-                    sums[i + 7, k] += leaves[lh, k]
-                i += 8
-            while i < last:
-                start = np.uint64(i - first) * width
-                at = root
-                node = np.uint64(nodes[at])
-                while node < LEAF:
-                    at = (
-                        root
-                        + (node >> child & low)
-                        + np.uint64(flat[start + (node >> feature & byte)] > (node & byte))
-                    )
-                    node = np.uint64(nodes[at])
-                for k in range(kinds):
-                    sums[i, k] += leaves[leaf_of[at], k]
-                i += 1
-
-
-@compiled
-def add_unseen(codes, unit_of, seen, nodes, leaf_of, leaves, roots, sums, counts):
-    """The same of those trees only that were grown without the pixel's unit: ``seen`` (T, U) bool, ``unit_of`` (N,).
-
-    ``counts`` (N,) int32 is raised by the number of these trees.
-    """
-    n, kinds = sums.shape
-    for t in range(roots.size):
-        root = roots[t]
-        for i in range(n):
-            if seen[t, unit_of[i]]:
-                continue
-            at = root
-            node = np.int64(nodes[at])
-            while node < LEAF:
-                at = root + (node >> 16 & 0x7FFF) + (codes[node >> 8 & 0xFF, i] > (node & 0xFF))
-                node = np.int64(nodes[at])
-            for k in range(kinds):
-                sums[i, k] += leaves[leaf_of[at], k]
-            counts[i] += 1
 
 
 @compiled

@@ -94,12 +94,14 @@ class Trees:
         """The mean of the trees' leaves for each pixel of ``codes`` (F, N) uint8, (N, K) float32."""
         pixels = codes.shape[1]
         sums = np.zeros((pixels, self.kinds), np.float32)
-        small = compiled.small_trees.are_small(self.nodes, self.roots)
-        add = compiled.small_trees.add_small_trees if small else compiled.trees.add_trees
+        walking = compiled.walking
+        crowns = walking.crowns(codes, self.nodes, self.roots)
 
         def walk(begin: int) -> None:
             part = slice(begin, begin + _ROWS)
-            add(codes[:, part], self.nodes, self.leaf_of, self.leaves, self.roots, sums[part])
+            walking.add_trees(
+                codes[:, part], self.nodes, self.leaf_of, self.leaves, self.roots, crowns, sums[part]
+            )
 
         over(walk, range(0, pixels, _ROWS), jobs)
         sums /= np.float32(max(len(self), 1))
@@ -115,7 +117,7 @@ class Trees:
         """
         sums = np.zeros((codes.shape[1], self.kinds), np.float32)
         counts = np.zeros(codes.shape[1], np.int32)
-        compiled.trees.add_unseen(
+        compiled.walking.add_unseen(
             codes, unit_of, seen, self.nodes, self.leaf_of, self.leaves, self.roots, sums, counts
         )
         with np.errstate(invalid="ignore"):
