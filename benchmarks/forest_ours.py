@@ -17,8 +17,8 @@ from smalti.pixel.cascade import Cascade
 from smalti.pixel.features import Window
 from smalti.pixel.forest import FittedForest, Forest
 from smalti.pixel.material import Material
-from smalti.pixel.sampling import STROKE_BALANCE, counted, draw
-from smalti.pixel.training import CLASS_BALANCE, MOST_OF_ONE, OBJECT_BALANCE
+from smalti.pixel.sampling import counted, draw
+from smalti.pixel.training import MOST_OF_ONE
 
 
 def forest(wanted: QualitySet, train: Dataset, pixels: int, seed: int) -> Fitted:
@@ -82,7 +82,7 @@ def same_forest(wanted: QualitySet, train: Dataset, pixels: int, seed: int) -> F
     rows, known, weights = sampled_rows(ours, train)
     forest = RandomForestClassifier(
         n_estimators=settings.trees,
-        min_samples_leaf=settings.min_leaf,
+        min_samples_leaf=settings.chosen(strokes=False, objects=ours.task != "semantic").min_leaf,
         max_depth=settings.max_depth,
         n_jobs=-1,
         random_state=seed,
@@ -107,11 +107,9 @@ def sampled_rows(ours: FittedForest, train: Dataset) -> tuple[np.ndarray, np.nda
         known.append(part.targets.reshape(-1)[places])
         weights.append(own)
     told = np.concatenate(known)
-    balance = (
-        STROKE_BALANCE if material.sparse else CLASS_BALANCE if ours.task == "semantic" else OBJECT_BALANCE
-    )
+    chosen = settings.chosen(strokes=material.sparse, objects=ours.task != "semantic", few=material.few)
     return (
         np.concatenate(rows),
         told,
-        counted(settings, targets.names, told, np.concatenate(weights), balance),
+        counted(settings, targets.names, told, np.concatenate(weights), chosen.balance),
     )

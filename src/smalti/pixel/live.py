@@ -72,7 +72,8 @@ class LiveForest:
         places = np.flatnonzero(marked >= 0)
         known = marked[places].astype(np.int64)
         targets.check(np.bincount(known, minlength=len(targets)).tolist())
-        weights = counted(settings, targets.names, known, np.ones(len(known)))
+        chosen = settings.chosen(strokes=True)
+        weights = counted(settings, targets.names, known, np.ones(len(known)), chosen.balance)
         grown = grow(
             self._codes[:, places],
             known,
@@ -80,7 +81,7 @@ class LiveForest:
             self._units[places],
             len(targets),
             count=settings.trees,
-            min_leaf=leaf_size(settings.min_leaf, known),
+            min_leaf=leaf_size(chosen.min_leaf, known),
             max_depth=settings.max_depth,
             seed=settings.seed,
         )

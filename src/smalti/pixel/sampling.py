@@ -13,7 +13,6 @@ from .settings import ForestSettings
 
 CELL_PX = 32
 """Side of the cells that the pixels of a few images are left out by together."""
-STROKE_BALANCE = 0.0  # strokes are as frequent as the hand made them, which is about even
 FEW_IMAGES = 6
 
 
@@ -50,13 +49,15 @@ def draw(
     generator: np.random.Generator,
     wrong: np.ndarray | None = None,
     hard: float = 0.0,
+    power: float = 0.5,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places of at most ``count`` labelled pixels of an image, and how many pixels each stands for.
 
-    ``targets`` (*S,) is -1 where nothing is known. A class of n pixels gets a share proportional to the square root
-    of n: rare ones are seen often enough to be learned, frequent ones in their variety. With ``wrong`` (*S,), how
-    wrong a first forest is there, a share of ``hard`` is drawn in proportion to it instead. The weights make up for
-    both, so that a tree learns how frequent things are: on nuclei, classes of equal weight cost 0.04 of AP50.
+    ``targets`` (*S,) is -1 where nothing is known. A class of n pixels gets a share proportional to n to the ``power``,
+    with 0.5 its square root: rare ones are seen often enough to be learned, frequent ones in their variety. With
+    ``wrong`` (*S,), how wrong a first forest is there, a share of ``hard`` is drawn in proportion to it instead. The
+    weights make up for both, so that a tree learns how frequent things are: on nuclei, classes of equal weight cost
+    0.04 of AP50.
     """
     flat = targets.reshape(-1)
     labelled = np.flatnonzero(flat >= 0)
@@ -64,8 +65,8 @@ def draw(
         return labelled, np.ones(len(labelled))
     kind = flat[labelled]
     sizes = np.bincount(kind, minlength=kinds).astype(np.float64)
-    roots = np.sqrt(sizes)
-    chance = (roots / np.maximum(sizes, 1) / roots.sum())[kind]
+    shares = sizes**power
+    chance = (shares / np.maximum(sizes, 1) / shares.sum())[kind]
     if wrong is not None and hard > 0:
         error = np.maximum(wrong.reshape(-1)[labelled], 0) + 1e-6
         chance = (1 - hard) * chance + hard * error / error.sum()
@@ -115,13 +116,12 @@ def counted(
     names: Sequence[str],
     targets: np.ndarray,
     weights: np.ndarray,
-    balance: float = STROKE_BALANCE,
+    balance: float,
 ) -> np.ndarray:
     """What rows of these ``targets`` (N,), each standing for ``weights`` (N,) pixels, count to the trees, (N,).
 
-    ``balance`` is used where the settings give none.
+    ``balance`` is that of ``class_factors``.
     """
-    balance = balance if settings.balance is None else settings.balance
     weights = by_class(settings, names, targets, weights)
     weights = weights * class_factors(targets, weights, len(names), balance)
     return weights / weights.mean()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
 from ..segmenter import Method
 from .calibration import Kind
 from .features import FeatureBank
+
+
+class Chosen(NamedTuple):
+    """What settings that were left open are for certain annotations."""
+
+    min_leaf: int
+    balance: float
+    calibration: Kind
 
 
 class ForestSettings(Method):
@@ -26,8 +34,11 @@ class ForestSettings(Method):
         "auto", description="What is wanted; auto takes what the annotations are."
     )
     trees: int = Field(100, ge=1, le=2000, description="Trees of the forest.")
-    min_leaf: int = Field(
-        10, ge=1, le=10_000, description="Fewest pixels in a leaf; more make smaller, smoother trees."
+    min_leaf: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Fewest pixels in a leaf, more make smaller, smoother trees; unless given 10, for strokes 3.",
     )
     max_depth: int = Field(30, ge=1, le=100, description="Most decisions in a row.")
     pixels: int = Field(200_000, ge=100, description="Most pixels to learn from, of all images together.")
@@ -55,8 +66,8 @@ class ForestSettings(Method):
     )
     calibration: Kind | None = Field(
         None,
-        description="How probabilities are made to mean what they say; isotonic unless given; for "
-        "strokes on six images or more shares, which are those of their other pixels.",
+        description="How probabilities are made to mean what they say; unless given isotonic, for strokes of "
+        "classes on six images or more shares, which are those of their other pixels, for other strokes none.",
     )
     tuned_by: Literal["iou", "line_f1"] = Field(
         "iou",
@@ -72,3 +83,21 @@ class ForestSettings(Method):
         2, ge=1, le=30, description="Width of the border that touching objects are parted by."
     )
     seed: int = Field(0, ge=0, description="Seed of every random choice.")
+
+    def chosen(self, *, strokes: bool, objects: bool = False, few: bool = True) -> Chosen:
+        """What is given, and what is best for the annotations where nothing is.
+
+        They are ``strokes`` or full truth, of ``objects`` or of classes, on ``few`` images or many. A hand makes
+        strokes of classes about as long as each other, and they lie far apart: each pixel tells something new, and
+        none how frequent its class is. Of few images that would be a guess, and where objects are looked for it makes
+        them touch (nuclei, docs/why/forest.md).
+        """
+        if strokes:
+            defaults = Chosen(3, 0.0, "none" if few or objects else "shares")
+        else:
+            defaults = Chosen(10, 0.5 if objects else 0.25, "isotonic")
+        return Chosen(
+            defaults.min_leaf if self.min_leaf is None else self.min_leaf,
+            defaults.balance if self.balance is None else self.balance,
+            defaults.calibration if self.calibration is None else self.calibration,
+        )

@@ -20,7 +20,7 @@ from .cascade import Cascade, Walk
 from .features import FeatureBank
 from .fitted import FittedForest
 from .material import Material, Part
-from .sampling import STROKE_BALANCE, Rows, by_class, counted, draw, leaf_size
+from .sampling import Rows, by_class, counted, draw, leaf_size
 from .scribbles import check_for_scribbles, scribbled_sample
 from .settings import ForestSettings
 from .trees import MAX_FEATURES, Codes, Grown, Trees, grow, over
@@ -36,7 +36,6 @@ FIRST_TREES = 40
 """Trees of a forest whose only use is to say which pixels are hard, or which features matter."""
 PLACE_GAIN = 0.01
 """Mean IoU, of images not seen, that position must bring to be used: images of one scene may have it by chance."""
-CLASS_BALANCE, OBJECT_BALANCE = 0.25, 0.5
 SHARE_STEP = 37
 """Every so many pixels of an image are asked how frequent the classes are."""
 ROOM_FOR_CONTEXT = 64
@@ -86,6 +85,9 @@ class Fitting:
         self.settings = settings
         self.material = material
         self.targets = material.targets
+        self.chosen = settings.chosen(
+            strokes=material.sparse, objects=material.task != "semantic", few=material.few
+        )
         self.context: FeatureBank | None = None
         if settings.context_px and not material.sparse:
             around = {"families": ("gaussian",), "sigmas_px": settings.context_px, "detail_of": "channels"}
@@ -111,13 +113,11 @@ class Fitting:
         judged = counts > 0
         known = last.rows.targets[judged]
         weights = by_class(settings, self.targets.names, known, last.rows.weights[judged])
-        kind = settings.calibration or "isotonic"
-        if settings.calibration is None and material.sparse:  # of few images shares would be a guess
-            kind = "none" if material.few else "shares"
-        if kind == "shares":
+        if self.chosen.calibration == "shares":
             calibration = self._shares(first, last)
         else:
-            calibration = calibrate(kind, unseen[judged], known, weights, last.rows.units[judged])
+            units = last.rows.units[judged]
+            calibration = calibrate(self.chosen.calibration, unseen[judged], known, weights, units)
         right = calibration.apply(unseen[judged].T).T
         factors = np.ones(len(self.targets))
         if material.task == "semantic" and not material.sparse and len(known):
@@ -187,7 +187,8 @@ class Fitting:
 
         def rows_of(number: int, generator: np.random.Generator) -> Rows:
             part = material.load(number, reach)
-            places, weights = draw(part.targets, self.per_part, len(self.targets), generator)
+            power = 1.0 if material.sparse else 0.5
+            places, weights = draw(part.targets, self.per_part, len(self.targets), generator, power=power)
             values = np.empty((len(places), there), np.float32)
             if len(places):
                 for index, plane in bank.planes(part.image, None, part.window):
@@ -305,8 +306,7 @@ class Fitting:
         return mean_iou(unseen[known].argmax(1), rows.targets[known], rows.weights[known], len(self.targets))
 
     def _grown(self, coded: np.ndarray, rows: Rows, count: int, stage: int, step: bool = True) -> Grown:
-        settings = self.settings
-        min_leaf = settings.min_leaf
+        settings, min_leaf = self.settings, self.chosen.min_leaf
         if self.material.sparse:
             min_leaf = leaf_size(min_leaf, rows.targets)
         return grow(
@@ -324,10 +324,7 @@ class Fitting:
 
     def _counted(self, rows: Rows) -> np.ndarray:
         """What each row counts to the trees, (N,): the pixels it stands for, by class as the settings say."""
-        balance = CLASS_BALANCE if self.material.task == "semantic" else OBJECT_BALANCE
-        if self.material.sparse:
-            balance = STROKE_BALANCE
-        return counted(self.settings, self.targets.names, rows.targets, rows.weights, balance)
+        return counted(self.settings, self.targets.names, rows.targets, rows.weights, self.chosen.balance)
 
     def _shares(self, first: Stage, last: Stage) -> Calibration:
         """Classes as frequent as they are in the images, of which strokes do not tell."""
