@@ -58,7 +58,7 @@ class QualitySet:
     measures: tuple[Measure, ...]
     split: str
     learned: int
-    pixels: int = 60_000
+    pixels: int = 100_000
     two_sides: tuple[int, int] | None = None
 
     def parts(self, folder: Path, quick: bool = False) -> Parts:
@@ -208,7 +208,7 @@ SETS: dict[str, QualitySet] = {
                 Measure("AP50 to 95", OBJECTS, "object_accuracy"),
             ),
             "splits.json, 466 / 93 images",
-            120,
+            240,
             two_sides=(0, 1),
         ),
         QualitySet(
@@ -218,7 +218,7 @@ SETS: dict[str, QualitySet] = {
             open_camvid,
             (MEAN_IOU, ACCURACY),
             "official train and the 18 official test images at hand",
-            60,
+            90,
         ),
         QualitySet(
             "magnetic_tile",

@@ -101,6 +101,15 @@ class Image:
             raise unknown_name("channel", name, self.channels)
         return self.pixels[..., self.channels.index(name)]
 
+    def without_alpha(self) -> Image:
+        """The image without its channel ``alpha``, which says what is shown and not what is there, if it has others."""
+        kept = [index for index, name in enumerate(self.channels) if name != "alpha"]
+        if len(kept) == self.num_channels or not kept:
+            return self
+        return replace(
+            self, pixels=self.pixels[..., kept], channels=tuple(self.channels[index] for index in kept)
+        )
+
     def with_pixels(self, pixels: np.ndarray, channels: tuple[str, ...] | None = None) -> Image:
         """The same place in the world with other ``pixels`` (*S, C), as a filter makes them."""
         if pixels.shape[:-1] != self.shape:

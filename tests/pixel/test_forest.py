@@ -589,7 +589,7 @@ class TestBadInput:
 
     def test_what_goes_together(self):
         image = Image.from_array(self.pixels)
-        self.said(lambda: FOREST.fit(image), "give its scribbles, or samples")
+        self.said(lambda: FOREST.fit(image), "give its scribbles or truth, or samples")
         self.said(lambda: FOREST.fit(cells(1), self.marks(1, -1)), "scribbles go with one image")
         self.said(lambda: FOREST.predict(image), "needs scribbles")
         self.said(lambda: FOREST.predict(image, Prompts(boxes=np.array([[0, 0, 5, 5]]))), "takes no boxes")

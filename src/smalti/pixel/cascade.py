@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..geometry import Geometry
 from ..image import Image
 from .features import FeatureBank, Window
 from .trees import Codes, Trees
+from .values import Values
 
 MOST_CHANNELS = 4096
 """Channels of an image a stored forest may be for."""
@@ -43,6 +44,7 @@ class Cascade:
     context: FeatureBank | None = None
     context_codes: Codes | None = None
     context_trees: Trees | None = None
+    values: Values = field(default_factory=Values)
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -59,19 +61,24 @@ class Cascade:
         return tuple(names)
 
     def check(self, image: Image) -> None:
-        """Raise ``InputError`` for an image with other channels or axes than were learned from."""
+        """Raise ``InputError`` for an image with other channels, axes or values than were learned from."""
+        if not isinstance(image, Image):
+            raise InputError(f"an Image is wanted, got {type(image).__name__}; Image.from_array makes one")
         if image.ndim != self.ndim or image.num_channels != len(self.channels):
             had = f"{self.ndim} axes and {len(self.channels)} channels ({', '.join(self.channels)})"
             got = f"{image.ndim} axes and {image.num_channels} channels ({', '.join(image.channels)})"
             raise InputError(
                 f"the forest learned from images of {had}, this one has {got}; bring it to those"
             )
+        self.values.check(image)
 
     def taken(self, image: Image) -> Image:
-        """The image with its channels in the order they were learned in, where they are the same by name.
+        """The image without alpha, its channels in the order they were learned in where they are the same by name.
 
         Raises ``InputError`` as ``check`` does.
         """
+        if isinstance(image, Image):
+            image = image.without_alpha()
         self.check(image)
         if image.channels != self.channels and set(image.channels) == set(self.channels):
             order = [image.channels.index(name) for name in self.channels]
@@ -125,6 +132,7 @@ class Cascade:
             "ndim": self.ndim,
             "wanted": list(self.wanted),
             "context": None if self.context is None else self.context.model_dump(mode="json"),
+            "values": self.values.described(),
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -152,14 +160,15 @@ class Cascade:
             raise ReadError(f"the forest wants features that its bank of {there} does not have")
         codes = _restored_edges("edges", arrays, len(wanted))
         trees = Trees.from_arrays(_below("trees/", arrays), len(codes))
-        plain = cls(bank, channels, ndim, wanted, codes, trees)
+        values = Values.restored(said["values"])
+        plain = cls(bank, channels, ndim, wanted, codes, trees, values=values)
         if said["context"] is None:
             return plain
         context = FeatureBank(**said["context"])
         more = len(context.features(plain.target_names, ndim))
         around = _restored_edges("context_edges", arrays, more)
         second = Trees.from_arrays(_below("context/", arrays), len(codes) + more)
-        return cls(bank, channels, ndim, wanted, codes, trees, context, around, second)
+        return cls(bank, channels, ndim, wanted, codes, trees, context, around, second, values)
 
 
 def _below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

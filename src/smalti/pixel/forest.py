@@ -28,14 +28,15 @@ class Forest(ForestSettings):
     def fit(
         self,
         data: Image | np.ndarray | Iterable[Sample],
-        scribbles: np.ndarray | None = None,
+        scribbles: np.ndarray | Segmentation | None = None,
         *,
         classes: ClassSet | None = None,
         progress: Progress = no_progress,
     ) -> FittedForest:
         """A forest that has learned from scribbles on one image, or from annotated samples such as a ``Dataset``.
 
-        ``scribbles`` (*S,) are 0 where nothing is said, -1 on background and k on class k. Pixels of a sample that are
+        ``scribbles`` (*S,) are 0 where nothing is said, -1 on background and k on class k; the truth of one image is
+        taken in their place, and teaches objects, too. Pixels of a sample that are
         void are not learned from. Raises ``InputError`` where there are not two classes to tell apart, for scribbles
         of another size than the image and for images that differ in channels or axes.
         """
@@ -46,8 +47,12 @@ class Forest(ForestSettings):
         if isinstance(data, np.ndarray):
             data = Image.from_array(data)
         if isinstance(data, Image):
+            if isinstance(scribbles, Segmentation):
+                return fit_samples(self, [Sample.of("image", data, scribbles)], classes, progress)
             if scribbles is None:
-                raise InputError("to learn from one image give its scribbles, or samples with their truth")
+                raise InputError(
+                    "to learn from one image give its scribbles or truth, or samples with theirs"
+                )
             return fit_scribbles(self, data, scribbles, classes, progress)
         if scribbles is not None:
             raise InputError("scribbles go with one image; samples bring their truth")

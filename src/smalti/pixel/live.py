@@ -19,6 +19,7 @@ from .scribbles import check_for_scribbles, scribbled_sample
 from .targets import Targets
 from .training import bank_of
 from .trees import MAX_FEATURES, Codes, grow
+from .values import Values
 
 SAMPLED = 50_000
 """Pixels of the image that the edges of its features are taken from."""
@@ -36,7 +37,7 @@ class LiveForest:
         if forest.select is not None:
             raise InputError("a live forest keeps all features it has looked at; leave select out")
         self.forest = forest
-        self.image = Image.from_array(image) if isinstance(image, np.ndarray) else image
+        self.image = (Image.from_array(image) if isinstance(image, np.ndarray) else image).without_alpha()
         channels, ndim = self.image.channels, self.image.ndim
         bank = bank_of(forest, channels, self.image.geometry, ndim, bool(forest.position))
         there = len(bank.features(channels, ndim))
@@ -55,6 +56,7 @@ class LiveForest:
             own.write(plane, 0, self._codes[number])
             edges[number] = own.edges[0]
         self._cascade = (bank, channels, self.image.ndim, wanted, Codes(edges))
+        self._values = Values().and_those_of(self.image)
         self._units = cell_map(self.image.shape, (0,) * self.image.ndim, self.image.shape).reshape(-1)
         self.model: FittedForest | None = None
         self.probabilities: np.ndarray | None = None
@@ -91,7 +93,7 @@ class LiveForest:
         smooth = smoothed(self.probabilities, self.image.pixels, smoothing)
         factors = np.ones(len(targets))
         winners, sums = most_probable(smooth, factors)
-        cascade = Cascade(*self._cascade, grown.trees)
+        cascade = Cascade(*self._cascade, grown.trees, values=self._values)
         names = np.array(cascade.feature_names)
         order = np.argsort(-grown.gains, kind="stable")
         self.model = FittedForest(

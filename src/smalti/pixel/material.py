@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from .features import Window
 from .sampling import FEW_IMAGES, cell_map, cells_across
 from .settings import ForestSettings
 from .targets import UNLABELLED, Targets, Task, task_of
+from .values import Values
 
 TILE_PX = {2: 1024, 3: 96}
 """Side of the tiles that images are worked through in, by number of axes: what bounds the memory."""
@@ -51,6 +53,7 @@ class Material:
         self.samples = [sample for sample in samples if sample.annotated and sample.load_image is not None]
         if not self.samples:
             raise InputError(f"none of {len(samples)} samples has an image and an annotation to learn from")
+        self.values, self._lock = Values(), Lock()
         self._read = lru_cache(maxsize=3)(self._read_anew)
         image, truth = self._read(0)
         self.ndim, self.channels = image.ndim, image.channels
@@ -107,9 +110,11 @@ class Material:
 
     def _read_anew(self, index: int) -> tuple[Image, Segmentation]:
         sample = self.samples[index]
-        image, truth = sample.image, sample.truth
+        image, truth = sample.image.without_alpha(), sample.truth
         if truth.shape != image.shape:
             raise InputError(f"sample {sample.name!r}: the image is {image.shape}, its truth {truth.shape}")
+        with self._lock:
+            self.values = self.values.and_those_of(image)
         return image, truth
 
     def load(self, number: int, reach: Callable[[Geometry], Sequence[int]]) -> Part:

@@ -205,7 +205,9 @@ class Fitting:
         count = self.settings.trees if self.context or not self.twice else FIRST_TREES
         grown = self._grown(coded, rows, count, 0)
         self._lap("trees")
-        cascade = Cascade(bank, material.channels, material.ndim, tuple(wanted), codes, grown.trees)
+        cascade = Cascade(
+            bank, material.channels, material.ndim, tuple(wanted), codes, grown.trees, values=material.values
+        )
         return Stage(rows, coded, grown, cascade)
 
     def _again(self, first: Stage) -> Stage:
