@@ -58,7 +58,9 @@ STEPS: dict[str, str] = {
     "bilateral": "smalti.classical.steps:Bilateral",
     "clahe": "smalti.classical.steps:Clahe",
     "clear-border": "smalti.postprocess.clean:ClearBorder",
-    "color-space": "smalti.classical.steps:ColorSpaceStep",
+    "color-space": "smalti.classical.channels:ColorSpaceStep",
+    "grey": "smalti.classical.channels:GreyStep",
+    "channels": "smalti.classical.channels:ChannelsStep",
     "drop-small": "smalti.postprocess.clean:DropSmall",
     "fill-holes": "smalti.postprocess.clean:FillHoles",
     "flatten-background": "smalti.classical.steps:FlattenBackground",
@@ -166,7 +168,10 @@ class Prompts:
             if boxes.shape[1] != 2 * ndim or (boxes < 0).any() or (boxes[:, ndim:] > shape).any():
                 raise InputError(f"boxes must lie inside the image of {shape}, got {boxes.tolist()}")
         if self.scribbles is not None and np.asarray(self.scribbles).shape != shape:
-            raise InputError(f"scribbles must cover {shape}, got {np.asarray(self.scribbles).shape}")
+            raise InputError(
+                f"scribbles must cover the image, {shape}, got {np.asarray(self.scribbles).shape}; "
+                "draw them on the image at its own size"
+            )
 
 
 def _numbers(name: str, given: Any, whole: bool = False) -> np.ndarray | None:

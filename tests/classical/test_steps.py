@@ -8,10 +8,10 @@ import pytest
 from scipy import ndimage
 from skimage import color, data
 
+from smalti.classical.channels import ColorSpaceStep
 from smalti.classical.steps import (
     Bilateral,
     Clahe,
-    ColorSpaceStep,
     FlattenBackground,
     Gaussian,
     Median,
@@ -206,25 +206,6 @@ def test_clahe_keeps_hue_and_saturation() -> None:
     assert np.allclose(after[colorful][:, :2], before[colorful][:, :2], atol=1e-6)
     with pytest.raises(InputError, match="0 or more"):
         applied(Clahe(), -coffee)
-
-
-def test_colour_spaces_have_names_and_units() -> None:
-    image = Image.from_array(np.uint8([[[0, 255, 0], [255, 255, 255]]]))
-    hsv = ColorSpaceStep().apply(image)
-    assert hsv.pixels.dtype == np.float32
-    assert hsv.channel("hue").tolist() == [[120, 0]] and hsv.channel("value").tolist() == [[1, 1]]
-    both = ColorSpaceStep(space="lab", keep=True).apply(image)
-    assert both.channels == ("red", "green", "blue", "lightness", "a", "b")
-    assert both.channel("green").tolist() == [[255, 255]]
-    assert both.channel("lightness")[0, 1] == pytest.approx(100, abs=1e-3)
-    with pytest.raises(InputError, match="takes red, green and blue"):
-        ColorSpaceStep().apply(Image.from_array(np.zeros((3, 3))))
-
-
-def test_a_method_can_look_at_a_new_channel() -> None:
-    image = Image.from_array(data.immunohistochemistry())
-    found = Pipeline(before=("color-space",), method=Otsu(channel="saturation")).predict(image)
-    assert 0.05 < found.coverage < 0.95
 
 
 # Volumes and refusals

@@ -1,4 +1,4 @@
-"""Steps on an image before a method: less noise, more contrast, a flat background, another colour space.
+"""Steps on an image before a method: less noise, more contrast, a flat background.
 
 Values stay on the image's own scale. A step keeps the dtype where its result fits it (integers rounded);
 where it cannot, the result is float32, or float64 for float64 and integers of more than 16 bits. An alpha
@@ -17,8 +17,7 @@ from ..errors import InputError
 from ..image import Image
 from ..segmenter import ImageStep
 from .blur import gaussian_blur
-from .color_range import SPACES, to_color_space
-from .grey import Polarity, check_finite, check_ndim, full_scale
+from .grey import Polarity, check_finite, check_ndim
 from .local_threshold import OddWindow
 
 
@@ -334,39 +333,3 @@ class FlattenBackground(ImageStep):
         from skimage.restoration import rolling_ball
 
         return sign * rolling_ball(sign * values, radius=self.radius_px)
-
-
-class ColorSpaceStep(ImageStep):
-    """Colour in another space, float32: hue (degrees), saturation, value, or lightness, a, b.
-
-    The new channels bear these names.
-    Integers are divided by the highest value of their type first; floats must lie in 0..1.
-    """
-
-    name: ClassVar[str] = "color-space"
-    ndims: ClassVar[tuple[int, ...]] = (2, 3)
-    source: ClassVar[str] = "CIE 015: Colorimetry (2018); Smith, Color gamut transform pairs, SIGGRAPH (1978)"
-
-    space: Literal["hsv", "lab"] = Field(
-        "hsv",
-        description="hsv: hue, saturation, value; lab: lightness, a, b.",
-    )
-    keep: bool = Field(
-        False,
-        description="Whether red, green and blue stay, with their values, before the new ones.",
-    )
-
-    def apply(self, image: Image) -> Image:
-        """The image with the new channels, in place of red, green and blue or after all others."""
-        check_ndim(image, self.name, self.ndims)
-        if image.channels[:3] != ("red", "green", "blue"):
-            raise InputError(
-                f"color-space takes red, green and blue, got channels {', '.join(image.channels)}"
-            )
-        colors = to_color_space(full_scale(check_finite(image.pixels[..., :3]), np.float32), self.space)
-        names = tuple(channel for channel, _, _ in SPACES[self.space])
-        kept = image.channels if self.keep else image.channels[3:]
-        old = image.pixels[..., image.num_channels - len(kept) :].astype(np.float32)
-        if self.keep:
-            return image.with_pixels(np.concatenate([old, colors], axis=-1), (*kept, *names))
-        return image.with_pixels(np.concatenate([colors, old], axis=-1), (*names, *kept))

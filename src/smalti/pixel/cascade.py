@@ -67,8 +67,9 @@ class Cascade:
         if image.ndim != self.ndim or image.num_channels != len(self.channels):
             had = f"{self.ndim} axes and {len(self.channels)} channels ({', '.join(self.channels)})"
             got = f"{image.ndim} axes and {image.num_channels} channels ({', '.join(image.channels)})"
+            hint = ", for example by the step grey" if self.channels == ("grey",) else ""
             raise InputError(
-                f"the forest learned from images of {had}, this one has {got}; bring it to those"
+                f"the forest learned from images of {had}, this one has {got}; bring it to those{hint}"
             )
         self.values.check(image)
 

@@ -28,7 +28,8 @@ def scribbled_sample(image: Image, scribbles: np.ndarray, classes: ClassSet | No
     numbers = np.unique(marked[marked > 0]).tolist()
     if not numbers:
         raise InputError(
-            "the scribbles mark no class; mark at least one pixel with 1, and background with -1"
+            "the scribbles mark no class; mark at least one pixel with 1, and background with -1 "
+            "(255 in a PNG)"
         )
     if classes is None:
         colors = segment_colors(len(numbers)).tolist()
@@ -48,13 +49,13 @@ def scribble_targets(scribbles: np.ndarray, shape: tuple[int, ...]) -> np.ndarra
     scribbles = np.asarray(scribbles)
     if scribbles.shape != shape:
         raise InputError(
-            f"scribbles must cover the image, {shape}, got {scribbles.shape}; none may lie outside it"
+            f"scribbles must cover the image, {shape}, got {scribbles.shape}; draw them on the image at its own size"
         )
     if scribbles.dtype.kind not in "iu":
         raise InputError(f"scribbles must be integers, 0 where nothing is said, got {scribbles.dtype}")
     if scribbles.size and (scribbles.min() < -1 or scribbles.max() > 30_000):
         raise InputError(
-            f"scribbles are 0 not said, -1 background, k class k up to 30000, "
+            f"scribbles are 0 not said, -1 (255 in a PNG) background, k class k up to 30000, "
             f"got {scribbles.min()} to {scribbles.max()}"
         )
     return scribbles.astype(np.int32)

@@ -79,7 +79,7 @@ class Targets:
             what = f"only {named[0]!r}" if named else "nothing"
             raise InputError(
                 f"a forest learns to tell at least two classes apart, but {what} is labelled; "
-                "label a second class, or the background (-1 in scribbles)"
+                "label a second class, or the background (in scribbles -1, 255 in their PNG)"
             )
         if sum(counts) < len(self):
             raise InputError(

@@ -34,6 +34,10 @@ def read_prompts(boxes: Sequence[str], points: Sequence[str], scribbles: Path | 
         from ..io.labels import read_labels
 
         drawn = read_labels(scribbles).astype(np.int32)
+        if (drawn != 0).all():
+            raise InputError(
+                f"{scribbles}: every pixel is marked; in a file of scribbles those where nothing is said are 0"
+            )
         drawn[drawn == GROUND] = -1
     return Prompts(
         points_yx=np.array(spots) if spots else None,
