@@ -15,7 +15,15 @@ from ..geometry import Geometry
 from ..image import Image
 from ..sample import Sample
 from ..table import Table
-from .calibration import Calibration, calibrate, calibrate_shares, decision_weights, mean_iou, target_ious
+from .calibration import (
+    Calibration,
+    calibrate,
+    calibrate_shares,
+    decision_weights,
+    evened,
+    mean_iou,
+    target_ious,
+)
 from .cascade import Cascade, Walk
 from .features import FeatureBank
 from .fitted import FittedForest
@@ -94,8 +102,8 @@ class Fitting:
             self.context = FeatureBank.make(around).in_units(material.geometry)
         self.twice = not material.sparse and (settings.hard > 0 or self.context is not None)
         place = settings.position
-        if place is None:  # of few images or few labels none could tell whether it helps
-            place = not (material.few or material.sparse)
+        if place is None:  # of few images none could tell whether it helps
+            place = not material.few
         self.bank = bank_of(settings, material.channels, material.geometry, material.ndim, place)
         self.per_part = max(1, min(MOST_OF_ONE, settings.pixels // max(1, len(material.parts))))
         self._progress, self._done, self._lock = progress, 0, Lock()
@@ -122,6 +130,8 @@ class Fitting:
         factors = np.ones(len(self.targets))
         if material.task == "semantic" and not material.sparse and len(known):
             factors = decision_weights(right, known, weights)
+        elif calibration.kind == "shares":
+            factors = evened(calibration)
         smoothing, decoding = 0, None
         if material.task == "semantic":
             smoothing = settings.smoothing_px or 0
