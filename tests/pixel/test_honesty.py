@@ -8,7 +8,7 @@ from smalti.classes import ClassSet
 from smalti.errors import InputError, ReadError
 from smalti.geometry import Geometry
 from smalti.image import Image
-from smalti.pixel.calibration import calibrate_shares
+from smalti.pixel.calibration import Calibration, calibrate_shares, evened
 from smalti.pixel.features import FeatureBank
 from smalti.pixel.forest import Forest
 from smalti.pixel.trees import Trees
@@ -150,6 +150,49 @@ def test_shares_are_those_of_the_other_pixels():
     assert right[1].mean() == pytest.approx(0.1, abs=0.02)
     assert even[:, 1].mean() > 0.15
     assert right.sum(0) == pytest.approx(1, abs=1e-5)
+
+
+def test_classes_are_chosen_by_a_root_of_their_shares():
+    for factors in ((1.0, 0.04), (0.3, 1.0, 0.01, 0.5)):
+        shares = Calibration("shares", factors=factors)
+        by = evened(shares) * np.array(factors)
+        kinds = len(factors)
+        assert by / by.max() == pytest.approx(np.array(factors) ** (1 / kinds))
+        assert evened(shares).max() == 1
+
+
+def test_what_is_left_open_depends_on_the_annotations():
+    open_ = Forest()
+    assert open_.chosen(strokes=True, few=False) == (3, 0.0, "shares")
+    assert open_.chosen(strokes=True, few=False, objects=True) == (3, 0.0, "none")
+    assert open_.chosen(strokes=True) == (3, 0.0, "none")
+    assert open_.chosen(strokes=False) == (10, 0.25, "isotonic")
+    assert open_.chosen(strokes=False, objects=True) == (10, 0.5, "isotonic")
+    given = Forest(min_leaf=7, balance=0.0, calibration="temperature")
+    assert given.chosen(strokes=False) == (7, 0.0, "temperature")
+
+
+def strokes_above_and_below(count):
+    """Images of noise whose upper half is one class and lower half the other, two strokes on each."""
+    generator = np.random.default_rng(8)
+    samples = []
+    for index in range(count):
+        semantic, void = np.repeat([1, 2], 24)[:, np.newaxis] * np.ones((1, 48), int), np.ones((48, 48), bool)
+        for row in (4, 18, 30, 43):
+            void[row + index % 3] = False
+        made = sample(plane(generator), semantic, f"image {index}")
+        samples.append(Sample.of(made.name, made.image, made.truth.replace(void=void)))
+    return samples
+
+
+def test_strokes_on_many_images_tell_whether_the_place_helps():
+    fitted = FOREST.fit(strokes_above_and_below(10))
+    assert fitted.calibration.kind == "shares"
+    assert any(name.startswith("position") for name in fitted.cascade.feature_names)
+    few = FOREST.fit(strokes_above_and_below(3))
+    assert not any(name.startswith("position") for name in few.cascade.feature_names)
+    found = fitted.predict(strokes_above_and_below(1)[0].image).semantic_map()
+    assert (found == np.repeat([1, 2], 24)[:, np.newaxis]).mean() > 0.95
 
 
 def test_a_bank_without_a_feature_is_refused():

@@ -11,7 +11,7 @@ from smalti.errors import InputError, ReadError
 from smalti.geometry import Geometry
 from smalti.overlaps import overlap
 from smalti.postprocess.border import border_targets
-from smalti.postprocess.decode import BorderDecoding, instances, panoptic, semantic
+from smalti.postprocess.decode import BorderDecoding, instances, panoptic, semantic, typical_depth
 from smalti.segmentation import Segmentation
 
 TWO = ClassSet.from_names(["cat", "dog"])
@@ -108,6 +108,32 @@ def test_shape_alone_parts_objects_without_a_border_class():
     found = instances(*planes, [1], OBJECT, BorderDecoding(distance_weight=2))
     assert num_found(labels, found, 0.8) == 2
     assert len(instances(*planes, [1], OBJECT, BorderDecoding(distance_weight=0))) == 1
+
+
+def test_the_typical_depth_is_that_of_neither_specks_nor_a_blob():
+    core = discs((200, 240), [(20 + 30 * row, 20 + 30 * k) for row in range(6) for k in range(5)], 10) > 0
+    core[:190, 180:] = True
+    core[195, 2:170:3] = True
+    distance = ndimage.distance_transform_edt(core)
+    assert typical_depth(core[:, :175], distance[:, :175]) == pytest.approx(11, abs=1)
+    many = np.concatenate([core[:, :175]] * 3, axis=1)
+    both = np.concatenate([many, core[:, 175:]], axis=1)
+    assert typical_depth(both, ndimage.distance_transform_edt(both)) == pytest.approx(11, abs=1)
+    ball = np.pad(discs((23, 23, 23), [(11, 11, 11)], 9) > 0, 2)
+    assert typical_depth(ball, ndimage.distance_transform_edt(ball)) == pytest.approx(10, abs=1)
+
+
+def test_a_blob_does_not_merge_the_small_objects_beside_it():
+    small = [(8 + 12 * row, 8 + 12 * column) for row in range(15) for column in range(15)]
+    labels = np.zeros((190, 500), int)
+    labels[:, :190] = discs((190, 190), small, 6)
+    interior, border, background = planes_of(labels, sigma=0.7)
+    unsure = np.zeros(labels.shape, np.float32)
+    unsure[60:120, 230:480] = 0.6  # the model wavers over something large that is no object
+    interior = np.maximum(interior, unsure)
+    background = 1 - border - interior[0]
+    found = instances(interior, border, background, [1], OBJECT)
+    assert num_found(labels, found) >= 0.97 * len(small)
 
 
 def test_a_border_parts_what_shape_does_not():
