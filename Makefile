@@ -27,13 +27,18 @@ help: ## say what there is
 demo: $(VENV)/.installed
 	@$(PY) -m smalti demo
 
-# One process and one thread. Two processes (pytest-xdist) were slower, 69 s against 53 s for 1,500 tests on two
-# cores with nothing compiled and 39 s against 20 s afterwards: each loads, and at first compiles, the same code.
+# The examples of the docs, most of which are commands that start anew, run beside the other tests, each one thread.
+# Spreading all tests over two processes (pytest-xdist) was slower, 69 s against 53 s for 1,500 tests on two cores
+# with nothing compiled: each loads, and at first compiles, the same code.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -q -m "not slow and not bench"
 test: $(VENV)/.installed-dev
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --check --quiet . || { echo "the files above are not laid out; run: make format"; exit 1; }
 	@$(PY) -m mypy
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -q -m "not slow and not bench"
+	@$(PYTEST) -p no:cacheprovider tests/test_docs.py > $(VENV)/docs.log 2>&1 & docs=$$!; \
+		$(PYTEST) --ignore=tests/test_docs.py; rest=$$?; \
+		wait $$docs; pages=$$?; cat $(VENV)/docs.log; \
+		exit $$((rest > pages ? rest : pages))
 
 bench: $(VENV)/.installed-bench
 	@$(PY) benchmarks/run.py $(ONLY)
