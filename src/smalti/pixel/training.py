@@ -30,6 +30,7 @@ from .fitted import FittedForest
 from .material import Material, Part
 from .sampling import Rows, by_class, counted, draw, leaf_size
 from .scribbles import check_for_scribbles, scribbled_sample
+from .selection import selected
 from .settings import ForestSettings
 from .trees import MAX_FEATURES, Codes, Grown, Trees, grow, over
 from .tuning import SHAPE_ALONE, best_decoding, best_for_lines, best_smoothing
@@ -42,8 +43,6 @@ TUNED_ON = 24
 """Images that smoothing and the parting of objects are tuned on."""
 FIRST_TREES = 40
 """Trees of a forest whose only use is to say which pixels are hard, or which features matter."""
-PLACE_GAIN = 0.01
-"""Mean IoU, of images not seen, that position must bring to be used: images of one scene may have it by chance."""
 SHARE_STEP = 37
 """Every so many pixels of an image are asked how frequent the classes are."""
 ROOM_FOR_CONTEXT = 64
@@ -277,45 +276,23 @@ class Fitting:
         return Rows.joined([rows for rows in found if rows is not None])
 
     def _selected(self, coded: np.ndarray, rows: Rows) -> list[int]:
-        """Which features to keep: all, or the most important ones where that is asked for or all are too many.
-
-        Position is kept only if trees do better by it on images they have not seen, unless it was asked for.
-        """
+        """Which features to keep, by small forests on some of them; see ``selection.selected``."""
         material, settings = self.material, self.settings
         families = [each.family for each in self.bank.features(material.channels, material.ndim)]
         asked = settings.position is not None or "position" in settings.features.families
-        place = [] if asked else [number for number, family in enumerate(families) if family == "position"]
-        plain = [number for number in range(len(families)) if number not in place]
+
+        def grown_on(wanted: list[int]) -> Grown:
+            return self._grown(coded[wanted], rows, FIRST_TREES, 2, step=False)
+
+        def unseen_iou(wanted: list[int]) -> float:
+            grown = grown_on(wanted)
+            unseen, counts = grown.trees.unseen(coded[wanted], rows.units, grown.seen)
+            judged = counts > 0
+            known, weights = rows.targets[judged], rows.weights[judged]
+            return mean_iou(unseen[judged].argmax(1), known, weights, len(self.targets))
+
         most = min(settings.select or len(families), MAX_FEATURES - ROOM_FOR_CONTEXT)
-        kept = self._most_important(plain, most, coded, rows)
-        with_place = sorted([*kept, *place])
-        if (
-            place
-            and self._unseen_iou(with_place, coded, rows) >= self._unseen_iou(kept, coded, rows) + PLACE_GAIN
-        ):
-            kept = self._most_important(with_place, most, coded, rows)
-        return kept
-
-    def _most_important(self, candidates: list[int], most: int, coded: np.ndarray, rows: Rows) -> list[int]:
-        """The ``most`` candidates that splits gain most by; more than trees can take lose half of each part first."""
-        while len(candidates) > most:
-            at_once = len(candidates) <= MAX_FEATURES
-            parts = [
-                candidates[begin : begin + MAX_FEATURES] for begin in range(0, len(candidates), MAX_FEATURES)
-            ]
-            candidates = []
-            for part in parts:
-                gains = self._grown(coded[part], rows, FIRST_TREES, 2, step=False).gains
-                kept = most if at_once else max(1, len(part) // 2)
-                candidates += [part[place] for place in np.argsort(-gains, kind="stable")[:kept]]
-        return sorted(candidates)
-
-    def _unseen_iou(self, wanted: list[int], coded: np.ndarray, rows: Rows) -> float:
-        """Mean IoU of a small forest on these features, of pixels it has not seen."""
-        grown = self._grown(coded[wanted], rows, FIRST_TREES, 2, step=False)
-        unseen, counts = grown.trees.unseen(coded[wanted], rows.units, grown.seen)
-        known = counts > 0
-        return mean_iou(unseen[known].argmax(1), rows.targets[known], rows.weights[known], len(self.targets))
+        return selected(families, most, not asked, lambda wanted: grown_on(wanted).gains, unseen_iou)
 
     def _grown(self, coded: np.ndarray, rows: Rows, count: int, stage: int, step: bool = True) -> Grown:
         settings, min_leaf = self.settings, self.chosen.min_leaf
