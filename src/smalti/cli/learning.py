@@ -15,9 +15,9 @@ from .segmenting import MaxPixels, Page, Spacing, reading_of
 from .terminal import AsJson, counting, end_with, print_table, table_of
 
 if TYPE_CHECKING:
-    from ..service.explaining import Explanation
+    from ..service.explanation import Explanation
     from ..service.models import Fitted
-    from ..service.suggesting import Suggestions
+    from ..service.suggestions import Suggestions
 
 commands = typer.Typer()
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .fitted import FittedForest
+from collections.abc import Mapping
+from typing import Any
 
 
-def card_of(fitted: FittedForest) -> str:
-    """What it is, what it learned from and how well it did on pixels its trees had not seen, as Markdown."""
-    report = fitted.report
+def card_of(manifest: Mapping[str, Any]) -> str:
+    """What it is, what it learned from and how well it did on pixels its trees had not seen, as Markdown.
+
+    ``manifest`` is that of ``FittedForest.to_bundle``.
+    """
+    report = manifest["report"]
     accuracy = report.get("oob_accuracy")
     lines = [
         "# A pixel forest",
         "",
-        f"Task: {fitted.task}. Classes: {', '.join(name for name in fitted.targets.names)}.",
-        f"Channels: {', '.join(fitted.channels)}; {fitted.cascade.ndim} axes.",
+        f"Task: {manifest['task']}. Classes: {', '.join(manifest['targets']['names'])}.",
+        f"Channels: {', '.join(manifest['channels'])}; {manifest['cascade']['ndim']} axes.",
         "",
         f"Learned from {report.get('pixels', 0)} pixels of {report.get('images', 0)} images "
         f"in {report.get('seconds', 0):.1f} s: {report.get('trees', 0)} trees on {report.get('features', 0)} features.",

@@ -23,6 +23,7 @@ from ..segmentation import Segmentation
 from ..table import Table
 from ..tiling.tiles import Tile, tiles
 from .calibration import Calibration
+from .card import card_of
 from .cascade import Cascade
 from .features import Window
 from .material import TILE_PX
@@ -138,8 +139,6 @@ class FittedForest:
 
     def to_bundle(self) -> Bundle:
         """All of it as plain values and arrays."""
-        from .card import card_of
-
         manifest = {
             "method": self.name,
             "task": self.task,
@@ -162,7 +161,7 @@ class FittedForest:
             "importances": {name: list(values) for name, values in _plain(self.importances).items()},
             "report": dict(self.report),
         }
-        return Bundle(manifest, self.cascade.arrays(), card=card_of(self))
+        return Bundle(manifest, self.cascade.arrays(), card=card_of(manifest))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as a ``.smalti`` bundle; ``smalti.load`` reads it. Raises ``WriteError``."""

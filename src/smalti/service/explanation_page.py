@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,8 @@ from ..page.scale import colored, scale_key
 from ..postprocess.uncertainty import margin
 from ..segmentation import Segmentation
 from ..table import Table
+from .explanation import Explanation
 from .targets import target_colors, target_names
-
-if TYPE_CHECKING:
-    from .explaining import Explanation
 
 SIDE_PX = 280
 MOST_FEATURES = 20

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,9 +15,7 @@ from ..page.document import document
 from ..page.pictures import Place, figure, outlines, picture
 from ..page.scale import colored, scale_key
 from ..segmentation import Segmentation
-
-if TYPE_CHECKING:
-    from .suggesting import Seen, Suggestion, Suggestions
+from .suggestions import Seen, Suggestion, Suggestions
 
 SIDE_PX = 320
 UNSURE = 0.5
