@@ -79,10 +79,11 @@ def same_forest(wanted: QualitySet, train: Dataset, pixels: int, seed: int) -> F
     settings = Forest(pixels=pixels, seed=seed, tuned_by=_tuned_by(wanted), context_px=(), hard=0)
     ours = settings.fit(train, classes=train.classes)
     begun = perf_counter()
-    rows, known, weights = sampled_rows(ours, train)
+    chosen = settings.chosen(strokes=False, objects=ours.task != "semantic", few=False)
+    rows, known, weights = sampled_rows(ours, train, chosen.balance)
     forest = RandomForestClassifier(
         n_estimators=settings.trees,
-        min_samples_leaf=settings.chosen(strokes=False, objects=ours.task != "semantic").min_leaf,
+        min_samples_leaf=chosen.min_leaf,
         max_depth=settings.max_depth,
         n_jobs=-1,
         random_state=seed,
@@ -92,7 +93,9 @@ def same_forest(wanted: QualitySet, train: Dataset, pixels: int, seed: int) -> F
     return Fitted(theirs.predict, seconds, len(known))
 
 
-def sampled_rows(ours: FittedForest, train: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def sampled_rows(
+    ours: FittedForest, train: Dataset, balance: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features (N, F), targets (N,) and weights (N,) of the pixels that a forest without a second look learned from."""
     settings, cascade, targets = ours.settings, ours.cascade, ours.targets
     material = Material(settings, list(train), train.classes)
@@ -107,9 +110,8 @@ def sampled_rows(ours: FittedForest, train: Dataset) -> tuple[np.ndarray, np.nda
         known.append(part.targets.reshape(-1)[places])
         weights.append(own)
     told = np.concatenate(known)
-    chosen = settings.chosen(strokes=material.sparse, objects=ours.task != "semantic", few=material.few)
     return (
         np.concatenate(rows),
         told,
-        counted(settings, targets.names, told, np.concatenate(weights), chosen.balance),
+        counted(settings, targets.names, told, np.concatenate(weights), balance),
     )

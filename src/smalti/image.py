@@ -103,12 +103,13 @@ class Image:
 
     def without_alpha(self) -> Image:
         """The image without its channel ``alpha``, which says what is shown and not what is there, if it has others."""
-        kept = [index for index, name in enumerate(self.channels) if name != "alpha"]
-        if len(kept) == self.num_channels or not kept:
+        if "alpha" not in self.channels or self.num_channels == 1:
             return self
-        return replace(
-            self, pixels=self.pixels[..., kept], channels=tuple(self.channels[index] for index in kept)
-        )
+        at = self.channels.index("alpha")
+        channels = self.channels[:at] + self.channels[at + 1 :]
+        if at == len(channels):  # a view: the image may be large
+            return replace(self, pixels=self.pixels[..., :at], channels=channels)
+        return replace(self, pixels=np.delete(self.pixels, at, axis=-1), channels=channels)
 
     def with_pixels(self, pixels: np.ndarray, channels: tuple[str, ...] | None = None) -> Image:
         """The same place in the world with other ``pixels`` (*S, C), as a filter makes them."""

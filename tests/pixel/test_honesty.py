@@ -163,13 +163,13 @@ def test_classes_are_chosen_by_a_root_of_their_shares():
 
 def test_what_is_left_open_depends_on_the_annotations():
     open_ = Forest()
-    assert open_.chosen(strokes=True, few=False) == (3, 0.0, "shares")
+    assert open_.chosen(strokes=True, objects=False, few=False) == (3, 0.0, "shares")
     assert open_.chosen(strokes=True, few=False, objects=True) == (3, 0.0, "none")
-    assert open_.chosen(strokes=True) == (3, 0.0, "none")
-    assert open_.chosen(strokes=False) == (10, 0.25, "isotonic")
-    assert open_.chosen(strokes=False, objects=True) == (10, 0.5, "isotonic")
+    assert open_.chosen(strokes=True, objects=False, few=True) == (3, 0.0, "none")
+    assert open_.chosen(strokes=False, objects=False, few=False) == (10, 0.25, "isotonic")
+    assert open_.chosen(strokes=False, objects=True, few=True) == (10, 0.5, "isotonic")
     given = Forest(min_leaf=7, balance=0.0, calibration="temperature")
-    assert given.chosen(strokes=False) == (7, 0.0, "temperature")
+    assert given.chosen(strokes=False, objects=False, few=True) == (7, 0.0, "temperature")
 
 
 def strokes_above_and_below(count):
@@ -188,11 +188,22 @@ def strokes_above_and_below(count):
 def test_strokes_on_many_images_tell_whether_the_place_helps():
     fitted = FOREST.fit(strokes_above_and_below(10))
     assert fitted.calibration.kind == "shares"
+    assert fitted.factors == pytest.approx(evened(fitted.calibration))
     assert any(name.startswith("position") for name in fitted.cascade.feature_names)
     few = FOREST.fit(strokes_above_and_below(3))
     assert not any(name.startswith("position") for name in few.cascade.feature_names)
     found = fitted.predict(strokes_above_and_below(1)[0].image).semantic_map()
     assert (found == np.repeat([1, 2], 24)[:, np.newaxis]).mean() > 0.95
+
+
+def test_a_dot_beside_a_broad_stroke_is_not_overlooked():
+    pixels = np.random.default_rng(3).integers(0, 50, (1024, 1024)).astype(np.uint8)
+    marks = np.zeros(pixels.shape, int)
+    marks[:180], marks[530, 529:532] = -1, 1
+    for seed in range(5):
+        fitted = Forest(features=SMALL, trees=3, seed=seed).fit(pixels, marks)
+        assert fitted.targets.names == ("background", "class 1")
+        assert fitted.report["pixels"] > 10_000
 
 
 def test_a_bank_without_a_feature_is_refused():

@@ -124,3 +124,13 @@ def test_leaves_are_smaller_where_a_class_has_few_pixels():
     assert leaf_size(5, np.repeat([0, 2], [500, 6])) == 3
     assert leaf_size(5, np.repeat([0, 2], [500, 30])) == 5
     assert leaf_size(1, np.repeat([0, 2], [500, 30])) == 1
+
+
+def test_strokes_are_drawn_evenly_but_for_a_least_number():
+    targets = np.repeat([0, 1, 2], [9000, 990, 10])
+    for seed in range(5):
+        places, weights = draw(targets, 1000, 3, np.random.default_rng(seed), power=1.0, least=10)
+        drawn = np.bincount(targets[places], minlength=3)
+        assert drawn[0] == pytest.approx(885, abs=15) and drawn[1] == pytest.approx(97, abs=15)
+        assert drawn[2] == 10
+        assert np.bincount(targets[places], weights) == pytest.approx([9000, 990, 10], rel=0.1)

@@ -5,7 +5,7 @@ import pytest
 
 from smalti.compiled import walking
 from smalti.errors import InputError, ReadError
-from smalti.pixel.trees import MAX_EDGES, MAX_FEATURES, Codes, Trees, grow
+from smalti.pixel.trees import MAX_EDGES, MAX_FEATURES, MOST_TREES, Codes, Trees, grow
 
 
 def f32(*values):
@@ -396,11 +396,25 @@ class TestCrowns:
         told = []
         for planned_on in (coded[:, :40], coded[:, ::-3], np.zeros((6, 500), np.uint8)):
             sums = np.zeros((coded.shape[1], 3), np.float32)
-            crowns = walking.crowns(planned_on, trees.nodes, trees.roots)
-            walking.add_trees(coded, trees.nodes, trees.leaf_of, trees.leaves, trees.roots, crowns, sums)
+            planned = walking.crowns(planned_on, trees.nodes, trees.roots)
+            walking.add_trees(coded, trees.nodes, trees.leaf_of, trees.leaves, trees.roots, planned, sums)
             told.append(sums)
         assert np.array_equal(told[0], told[1]) and np.array_equal(told[0], told[2])
         assert told[0] / len(trees) == pytest.approx(answered(trees, coded), abs=1e-6)
+
+    def test_the_pixels_looked_at_lie_in_all_columns(self):
+        for width in (256, 512, 1024, 1000):
+            looked_at = np.arange(walking.LOOKED_AT, dtype=np.int64) * walking.SPREAD % width**2
+            assert len(np.unique(looked_at)) == walking.LOOKED_AT
+            assert len(np.unique(looked_at % width)) > walking.LOOKED_AT / 2
+            assert np.ptp(looked_at // width) > 0.9 * width
+
+    def test_a_forest_of_too_many_trees_is_refused(self):
+        arrays = by_hand(0, True).arrays()
+        count = MOST_TREES + 1
+        many = {name: np.repeat(array, count, axis=0) for name, array in arrays.items()}
+        with pytest.raises(ReadError, match="up to 10000 trees"):
+            Trees.from_arrays(many | {"roots": np.arange(count)}, 1)
 
     @pytest.mark.parametrize("kinds", [2, 4, 5])
     def test_any_number_of_classes(self, kinds):

@@ -44,21 +44,43 @@ def test_the_value_farthest_from_zero(pixels, value):
 
 def test_the_same_numbers_in_another_dtype_are_refused(fitted):
     pixels = scene().image.pixels
-    assert fitted.cascade.values.dtypes == ("uint8",)
+    assert fitted.cascade.values.kinds == ("uint8",)
     for other in (np.uint16, np.float32, np.int16):
         for predict in (fitted.predict, fitted.predict_scores):
-            with pytest.raises(InputError, match=r"learned from uint8 pixels .*; convert them to uint8"):
+            with pytest.raises(
+                InputError, match=r"learned from uint8 pixels .*; bring them to the scale of uint8"
+            ):
                 predict(Image(pixels.astype(other)))
 
 
 def test_the_same_shares_in_another_dtype_and_dark_images_are_not(fitted):
     pixels = scene().image.pixels
     expected = fitted.predict(Image(pixels))
-    for other in (pixels.astype(np.uint16) * 257, pixels / np.float32(255)):
+    swapped = (pixels.astype(np.uint16) * 257).astype(">u2")
+    for other in (pixels.astype(np.uint16) * 257, swapped, pixels / np.float32(255), pixels / 255.0):
         assert np.array_equal(fitted.predict(Image(other)).labels, expected.labels)
     assert len(fitted.predict(Image(np.zeros_like(pixels)))) == 0
-    fitted.predict(Image(np.zeros(pixels.shape, np.float32)))
-    fitted.predict(Image(np.minimum(pixels, 1)))
+    dark = (pixels / 255 * 0.02).astype(np.float32)
+    for other in (
+        np.zeros(pixels.shape, np.float32),
+        dark,
+        np.minimum(pixels, 1),
+        (dark * 65535).astype("u2"),
+    ):
+        fitted.predict(Image(other))
+
+
+def test_byte_order_and_size_of_floats_are_no_kinds():
+    big = np.full((2, 2), 300, ">u2")
+    assert Values().and_those_of(Image.from_array(big)).kinds == ("uint16",)
+    both = Values().and_those_of(Image.from_array(np.ones((2, 2), np.float32)))
+    both.check(Image.from_array(np.full((2, 2), 900.0)))
+
+
+def test_what_is_not_finite_has_no_say():
+    pixels = np.array([[0.5, np.nan], [np.inf, -0.75]])
+    assert highest(Image.from_array(pixels)) == 0.75
+    assert highest(Image.from_array(np.full((1, 2), np.nan))) == 0
 
 
 def test_it_is_kept_in_the_file(fitted, tmp_path):
@@ -66,14 +88,17 @@ def test_it_is_kept_in_the_file(fitted, tmp_path):
     again = smalti.load(tmp_path / "m.smalti")
     assert again.cascade.values == fitted.cascade.values != Values()
     with pytest.raises(ReadError, match="finite number"):
-        Values.restored({"dtypes": ["uint8"], "highest": float("inf")})
+        Values.restored({"kinds": ["uint8"], "highest": float("inf")})
+    for kinds in ([], "uint8", ["uint8", "\x1b[31m"], None):
+        with pytest.raises(ReadError, match="kinds of pixels"):
+            Values.restored({"kinds": kinds, "highest": 1.0})
 
 
 def test_what_a_forest_of_several_dtypes_takes():
     sample = scene()
     same = Sample.of("b", Image(sample.image.pixels.astype(np.float32)), sample.truth)
     both = FOREST.fit([sample, same])
-    assert both.cascade.values == Values(("float32", "uint8"), float(same.image.pixels.max()))
+    assert both.cascade.values == Values(("float", "uint8"), float(same.image.pixels.max()))
     both.predict(sample.image)
     both.predict(same.image)
 

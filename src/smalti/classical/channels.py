@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from ..errors import InputError, unknown_name
 from ..image import Image
@@ -15,7 +15,7 @@ from .grey import check_finite, check_ndim, full_scale, grey_plane
 
 
 class GreyStep(ImageStep):
-    """Red, green and blue as one channel, their luma (BT.601). Keeps the dtype."""
+    """Red, green and blue as one channel, their luma (BT.601); others go. Keeps the dtype; bool becomes uint8."""
 
     name: ClassVar[str] = "grey"
     ndims: ClassVar[tuple[int, ...]] = (2, 3)
@@ -32,6 +32,12 @@ def _named(value: object) -> object:
     return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
 
 
+def _different(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError(f"each channel can be taken once, got {', '.join(names)}")
+    return names
+
+
 class ChannelsStep(ImageStep):
     """Some channels of an image, in the order they are asked for, such as ``channels:names=red``."""
 
@@ -39,7 +45,7 @@ class ChannelsStep(ImageStep):
     ndims: ClassVar[tuple[int, ...]] = (2, 3)
     source: ClassVar[str] = "selection by name"
 
-    names: Annotated[tuple[str, ...], BeforeValidator(_named)] = Field(
+    names: Annotated[tuple[str, ...], BeforeValidator(_named), AfterValidator(_different)] = Field(
         ("red", "green", "blue"), min_length=1, description="The names of the channels to keep, in order."
     )
 
@@ -49,8 +55,6 @@ class ChannelsStep(ImageStep):
         for name in self.names:
             if name not in image.channels:
                 raise unknown_name("channel", name, image.channels)
-        if len(set(self.names)) < len(self.names):
-            raise InputError(f"each channel can be taken once, got {', '.join(self.names)}")
         kept = [image.channels.index(name) for name in self.names]
         return image.with_pixels(image.pixels[..., kept], self.names)
 

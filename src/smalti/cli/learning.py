@@ -157,7 +157,7 @@ def _print_suggestions(told: Suggestions, most: int) -> None:
         typer.echo(f"{told.annotated} of {told.looked_at} images are annotated already and were passed over")
     if told.annotated and told.annotated == told.looked_at:
         typer.echo("nothing to suggest: give images that are not annotated yet")
-    elif not told.items:
+    elif not told.items and len(told.failed) < told.looked_at:
         typer.echo("nothing to suggest: where there are no labels the model is certain")
     else:
         volume = any(len(each.box) == 6 for each in told.items)
@@ -242,6 +242,8 @@ def _print_report(report: dict[str, Any]) -> None:
             table.add_row(_plain(name), _cell(key, value))
         typer.echo()
         print_table(table)
+        if key == "oob_iou" and None in values.values():
+            typer.echo("- is not judged: it is labelled in one place only, which all trees have seen")
         if len(values) > MOST_CLASSES:
             typer.echo(f"and {len(values) - MOST_CLASSES} more")
 

@@ -24,8 +24,10 @@ CROWN = 255
 """Inner nodes of a crown at most: the number of an exit is a byte."""
 LOOKED_AT = 256
 """Pixels, spread over all, that are walked to learn which nodes are met often."""
+SPREAD = 2654435761
+"""A prime: its multiples, seen modulo the number of pixels, lie in all columns of an image (Knuth's golden ratio)."""
 SELDOM = 8
-"""Of these pixels, so many must meet a node for it to be in the crown."""
+"""Of 256 pixels, so many must meet a node for it to be in the crown."""
 WHOLE = 63
 """Nodes up to which all inner ones of a tree are its crown: none is walked then."""
 CHILD, FEATURE, BYTE, LOW = np.uint64(16), np.uint64(8), np.uint64(0xFF), np.uint64(0x7FFF)
@@ -61,13 +63,15 @@ def often_met(codes, nodes, root, met):
         met[at] = 0
         size += 2 * (nodes[root + at] < LEAF)
         at += 1
-    for i in range(0, codes.shape[1], max(1, codes.shape[1] // LOOKED_AT)):
+    n = codes.shape[1]
+    for k in range(min(n, LOOKED_AT)):
+        i = k * SPREAD % n
         at, node = 0, np.int64(nodes[root])
         while node < LEAF:
             met[at] += 1
             at = (node >> 16) + (codes[node >> 8 & 0xFF, i] > (node & 0xFF))
             node = np.int64(nodes[root + at])
-    as_often = np.zeros(2 * LOOKED_AT + 1, np.int64)
+    as_often = np.zeros(LOOKED_AT + 1, np.int64)
     for at in range(size):
         as_often[met[at]] += 1
     least, room = as_often.size, CROWN
@@ -131,18 +135,18 @@ def after(nodes, root, node, code):
 
 
 @compiled
-def add_trees(codes, nodes, leaf_of, leaves, roots, crowns, sums):
+def add_trees(codes, nodes, leaf_of, leaves, roots, planned, sums):
     """Add to ``sums`` (N, K) float32 the leaf that each pixel of ``codes`` (F, N) uint8 reaches in each tree.
 
     ``nodes`` (M,) uint32, ``leaf_of`` (M,) int32 the row of ``leaves`` (L, K) float32 that a leaf stands for, ``roots``
-    (T,) int64, ``crowns`` what the function of this name gives, planned on any pixels. The codes of a block are copied:
+    (T,) int64, ``planned`` what ``crowns`` gives, of these or other pixels. The codes of a block are copied:
     rows of an image are often as far apart as makes them contend for the same few places of the cache. Eight pixels
     are walked from their exits at a time: their loads do not wait for each other, and neighbours mostly take ways of
     one length. Unsigned numbers spare the checks of negative indices.
     """
     n, kinds = sums.shape
     features = codes.shape[0]
-    counts, asked, spans, exits = crowns
+    counts, asked, spans, exits = planned
     walks = np.empty(roots.size, np.bool_)
     for t in range(roots.size):
         walks[t] = exits[t, : counts[t] + 1].min() < LEAF

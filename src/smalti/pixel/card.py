@@ -26,7 +26,10 @@ def card_of(manifest: Mapping[str, Any]) -> str:
         "",
         "| class | IoU |",
         "|---|---|",
-        *(f"| {name} | {value:.3f} |" for name, value in report.get("oob_iou", {}).items()),
+        *(
+            f"| {name} | {'not judged' if value is None else f'{value:.3f}'} |"
+            for name, value in report.get("oob_iou", {}).items()
+        ),
         "",
         "Pixel accuracy " + ("unknown." if accuracy is None else f"{accuracy:.3f}."),
         "",

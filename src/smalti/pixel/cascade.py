@@ -67,7 +67,8 @@ class Cascade:
         if image.ndim != self.ndim or image.num_channels != len(self.channels):
             had = f"{self.ndim} axes and {len(self.channels)} channels ({', '.join(self.channels)})"
             got = f"{image.ndim} axes and {image.num_channels} channels ({', '.join(image.channels)})"
-            hint = ", for example by the step grey" if self.channels == ("grey",) else ""
+            colored = self.channels == ("grey",) and "red" in image.channels and image.ndim == self.ndim
+            hint = ", for example with smalti predict --before grey" if colored else ""
             raise InputError(
                 f"the forest learned from images of {had}, this one has {got}; bring it to those{hint}"
             )

@@ -144,7 +144,7 @@ class FeatureBank(Parameters):
         detail = kept if plain else (mean_name(kept),)
         results = {"hessian": ndim, "structure": ndim}
         scales = self.sigmas or self.sigmas_px
-        unit = "px" if self.sigmas is None else "units"
+        unit = "px" if self.sigmas is None else self.sigmas_unit or "units"
         parts: list[_Part] = []
         for family in self.families:
             title = TITLES.get(family, family)

@@ -60,6 +60,13 @@ class FittedForest:
         """Channels of the images it learned from."""
         return self.cascade.channels
 
+    def __repr__(self) -> str:
+        kinds = ", ".join(self.targets.names[:10]) + (", ..." if len(self.targets) > 10 else "")
+        trees = len(self.cascade.context_trees or self.cascade.trees)
+        return (
+            f"FittedForest({self.task}: {kinds}; {trees} trees, {len(self.cascade.feature_names)} features)"
+        )
+
     def describe(self) -> dict[str, Any]:
         """Name, settings and what was learned from, as plain values."""
         return self.settings.describe() | {"task": self.task, "learned": dict(self.report)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -36,9 +37,9 @@ class Forest(ForestSettings):
         """A forest that has learned from scribbles on one image, or from annotated samples such as a ``Dataset``.
 
         ``scribbles`` (*S,) are 0 where nothing is said, -1 on background and k on class k; the truth of one image is
-        taken in their place, and teaches objects, too. Pixels of a sample that are
-        void are not learned from. Raises ``InputError`` where there are not two classes to tell apart, for scribbles
-        of another size than the image and for images that differ in channels or axes.
+        taken in their place, and teaches objects, too. Pixels that are void are not learned from. Raises ``InputError``
+        where there are not two classes to tell apart, for scribbles of another size than the image and for images that
+        differ in channels or axes.
         """
         if classes is not None and not isinstance(classes, ClassSet):
             raise InputError(
@@ -56,6 +57,10 @@ class Forest(ForestSettings):
             return fit_scribbles(self, data, scribbles, classes, progress)
         if scribbles is not None:
             raise InputError("scribbles go with one image; samples bring their truth")
+        if isinstance(data, str | Path):
+            raise InputError(
+                f"{data} is a name; open it: Dataset.open for a dataset, smalti.read for an image"
+            )
         return fit_samples(self, list(data), classes or getattr(data, "classes", None), progress)
 
     def predict(self, image: Image, prompts: Prompts | None = None) -> Segmentation:

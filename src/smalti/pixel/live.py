@@ -15,7 +15,7 @@ from .cascade import Cascade
 from .fitted import FittedForest, smoothed
 from .forest import Forest
 from .sampling import cell_map, counted, leaf_size
-from .scribbles import check_for_scribbles, scribbled_sample
+from .scribbles import check_for_scribbles, scribble_targets, scribbled_sample
 from .targets import Targets
 from .training import bank_of
 from .trees import MAX_FEATURES, Codes, grow
@@ -68,13 +68,13 @@ class LiveForest:
         """
         settings = self.forest
         truth = scribbled_sample(self.image, scribbles, classes).truth
-        background = bool((np.asarray(scribbles) == -1).any())
+        background = bool((scribble_targets(scribbles, self.image.shape) == -1).any())
         targets = Targets.of(np.unique(truth.class_ids).tolist(), truth.classes, background)
         marked = targets.map(truth).reshape(-1)
         places = np.flatnonzero(marked >= 0)
         known = marked[places].astype(np.int64)
         targets.check(np.bincount(known, minlength=len(targets)).tolist())
-        chosen = settings.chosen(strokes=True)
+        chosen = settings.chosen(strokes=True, objects=False, few=True)
         weights = counted(settings, targets.names, known, np.ones(len(known)), chosen.balance)
         grown = grow(
             self._codes[:, places],

@@ -50,14 +50,15 @@ def draw(
     wrong: np.ndarray | None = None,
     hard: float = 0.0,
     power: float = 0.5,
+    least: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places of at most ``count`` labelled pixels of an image, and how many pixels each stands for.
 
     ``targets`` (*S,) is -1 where nothing is known. A class of n pixels gets a share proportional to n to the ``power``,
-    with 0.5 its square root: rare ones are seen often enough to be learned, frequent ones in their variety. With
-    ``wrong`` (*S,), how wrong a first forest is there, a share of ``hard`` is drawn in proportion to it instead. The
-    weights make up for both, so that a tree learns how frequent things are: on nuclei, classes of equal weight cost
-    0.04 of AP50.
+    with 0.5 its square root: rare ones are seen often enough to be learned, frequent ones in their variety. None gets
+    less than ``least`` pixels, where it has them. With ``wrong`` (*S,), how wrong a first forest is there, a share of
+    ``hard`` is drawn in proportion to it instead. The weights make up for all this, so that a tree learns how frequent
+    things are: on nuclei, classes of equal weight cost 0.04 of AP50.
     """
     flat = targets.reshape(-1)
     labelled = np.flatnonzero(flat >= 0)
@@ -66,6 +67,8 @@ def draw(
     kind = flat[labelled]
     sizes = np.bincount(kind, minlength=kinds).astype(np.float64)
     shares = sizes**power
+    # twice as many as asked for: what the other shares take away is less than half, and none is left out
+    shares = np.maximum(shares / shares.sum(), 2 * np.minimum(sizes, least) / count)
     chance = (shares / np.maximum(sizes, 1) / shares.sum())[kind]
     if wrong is not None and hard > 0:
         error = np.maximum(wrong.reshape(-1)[labelled], 0) + 1e-6

@@ -11,6 +11,9 @@ from ..sample import Sample
 from ..segmentation import Segmentation
 from .settings import ForestSettings
 
+GROUND = 255
+"""Background in 8-bit scribbles."""
+
 
 def check_for_scribbles(settings: ForestSettings) -> None:
     """Raise ``InputError`` for what strokes on one image cannot teach."""
@@ -45,8 +48,13 @@ def scribbled_sample(image: Image, scribbles: np.ndarray, classes: ClassSet | No
 
 
 def scribble_targets(scribbles: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Scribbles (*S,) checked: integers, 0 = not said, -1 = background, k = class k. Raises ``InputError``."""
+    """Scribbles (*S,) checked, int32: 0 = not said, -1 = background, k = class k. Raises ``InputError``.
+
+    In uint8, which has no negative numbers and is what a PNG gives, 255 is background.
+    """
     scribbles = np.asarray(scribbles)
+    if scribbles.dtype == np.uint8:
+        scribbles = np.where(scribbles == GROUND, -1, scribbles.astype(np.int32))
     if scribbles.shape != shape:
         raise InputError(
             f"scribbles must cover the image, {shape}, got {scribbles.shape}; draw them on the image at its own size"

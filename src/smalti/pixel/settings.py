@@ -84,7 +84,7 @@ class ForestSettings(Method):
     )
     seed: int = Field(0, ge=0, description="Seed of every random choice.")
 
-    def chosen(self, *, strokes: bool, objects: bool = False, few: bool = True) -> Chosen:
+    def chosen(self, *, strokes: bool, objects: bool, few: bool) -> Chosen:
         """What is given, and what is best for the annotations where nothing is.
 
         They are ``strokes`` or full truth, of ``objects`` or of classes, on ``few`` images or many. A hand makes

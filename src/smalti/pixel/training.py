@@ -39,6 +39,8 @@ Progress = Callable[[int, int], None]
 
 MOST_OF_ONE = 20_000
 """Most pixels that are drawn of one image, or tile."""
+LEAST_OF_STROKES = 10
+"""Pixels of a class that are drawn from the strokes on an image, however small its stroke beside others."""
 TUNED_ON = 24
 """Images that smoothing and the parting of objects are tuned on."""
 FIRST_TREES = 40
@@ -129,7 +131,7 @@ class Fitting:
         factors = np.ones(len(self.targets))
         if material.task == "semantic" and not material.sparse and len(known):
             factors = decision_weights(right, known, weights)
-        elif calibration.kind == "shares":
+        elif material.task == "semantic" and calibration.kind == "shares":
             factors = evened(calibration)
         smoothing, decoding = 0, None
         if material.task == "semantic":
@@ -161,10 +163,11 @@ class Fitting:
             "oob_accuracy": float(np.average(chosen == known, weights=weights)) if len(known) else None,
             "oob_iou": {
                 name: float(value)
+                if np.isfinite(value)
+                else None  # no tree has not seen it: one stroke, one image
                 for name, value in zip(
                     self.targets.names, target_ious(chosen, known, weights, len(self.targets)), strict=True
                 )
-                if np.isfinite(value)
             },
             "seconds": round(perf_counter() - self.start, 3),
             "seconds_of": {name: round(value, 3) for name, value in self.seconds.items()},
@@ -196,8 +199,10 @@ class Fitting:
 
         def rows_of(number: int, generator: np.random.Generator) -> Rows:
             part = material.load(number, reach)
-            power = 1.0 if material.sparse else 0.5
-            places, weights = draw(part.targets, self.per_part, len(self.targets), generator, power=power)
+            power, least = (1.0, LEAST_OF_STROKES) if material.sparse else (0.5, 0)
+            places, weights = draw(
+                part.targets, self.per_part, len(self.targets), generator, power=power, least=least
+            )
             values = np.empty((len(places), there), np.float32)
             if len(places):
                 for index, plane in bank.planes(part.image, None, part.window):

@@ -16,6 +16,8 @@ from ..errors import InputError, ReadError
 MAX_FEATURES = 256
 """Features of one set of trees: a node has a byte for the number of its feature."""
 MAX_EDGES = 255
+MOST_TREES = 10_000
+"""Trees of a stored forest: each takes two kilobytes where they are walked, however few nodes it has."""
 _NODES = 1 << 15
 _LEAF = 1 << 31
 _CELLS = 8192
@@ -95,12 +97,12 @@ class Trees:
         pixels = codes.shape[1]
         sums = np.zeros((pixels, self.kinds), np.float32)
         walking = compiled.walking
-        crowns = walking.crowns(codes, self.nodes, self.roots)
+        planned = walking.crowns(codes, self.nodes, self.roots)
 
         def walk(begin: int) -> None:
             part = slice(begin, begin + _ROWS)
             walking.add_trees(
-                codes[:, part], self.nodes, self.leaf_of, self.leaves, self.roots, crowns, sums[part]
+                codes[:, part], self.nodes, self.leaf_of, self.leaves, self.roots, planned, sums[part]
             )
 
         over(walk, range(0, pixels, _ROWS), jobs)
@@ -143,6 +145,8 @@ class Trees:
             if name not in arrays or arrays[name].dtype != kind or arrays[name].ndim != ndim:
                 raise ReadError(f"the trees need an array {name} of {kind} with {ndim} axes")
         nodes, leaf_of, leaves, roots = (np.ascontiguousarray(arrays[name]) for name in wanted)
+        if len(roots) > MOST_TREES:
+            raise ReadError(f"a forest has up to {MOST_TREES} trees, this one {len(roots)}")
         ends = np.append(roots[1:], len(nodes))
         if not len(roots) or roots[0] != 0 or (np.diff(np.append(roots, len(nodes))) < 1).any():
             raise ReadError("the trees do not follow each other in the array of nodes")

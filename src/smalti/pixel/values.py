@@ -11,53 +11,74 @@ import numpy as np
 from ..errors import InputError, ReadError
 from ..image import Image
 
-FAR_OFF = 32.0
-"""Times the brightest value that was learned from: beyond it, in a dtype that was not, numbers mean something else.
-The same numbers in uint8 and uint16, or in uint8 and as floats, are 257 and 255 times apart."""
+FAR_ABOVE = 8.0
+"""Times the brightest value that was learned from: beyond it, numbers of another kind mean something else."""
+FAR_BELOW = 1 / 32
+"""The same below, for numbers that would fit into the kind that was learned from. Dark floats are no error."""
+KINDS = ("bool", "float", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
+
+def kind_of(image: Image) -> str:
+    """What its numbers are, one of ``KINDS``: floats of any size mean the same."""
+    dtype = image.pixels.dtype
+    return "float" if dtype.kind == "f" else dtype.newbyteorder("=").name
 
 
 def highest(image: Image) -> float:
-    """The value farthest from 0 as features see it: unsigned integers are shares of their dtype's largest value."""
+    """The finite value farthest from 0 as features see it: unsigned integers are shares of their kind's largest."""
     pixels = image.pixels
-    if pixels.dtype.kind == "b":
-        return 1.0
-    most = max(float(pixels.max()), -float(pixels.min()))
-    return most / float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else most
+    if pixels.dtype.kind == "u":
+        return float(pixels.max()) / float(np.iinfo(pixels.dtype).max)
+    if pixels.dtype.kind == "f":
+        finite = np.isfinite(pixels)
+        ends = (float(end(pixels, where=finite, initial=0)) for end in (np.max, np.min))
+        return max(abs(end) for end in ends)
+    return float(max(int(pixels.max()), -int(pixels.min())))
 
 
 @dataclass(frozen=True)
 class Values:
-    """The dtypes of the images that were learned from, and the value farthest from 0 of them all; see ``highest``."""
+    """The kinds of the images that were learned from, and the value farthest from 0 of them all; see ``highest``."""
 
-    dtypes: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
     highest: float = 0.0
 
     def and_those_of(self, image: Image) -> Self:
         """With another image's."""
-        dtypes = tuple(sorted({*self.dtypes, str(image.pixels.dtype)}))
-        return type(self)(dtypes, max(self.highest, highest(image)))
+        return type(self)(tuple(sorted({*self.kinds, kind_of(image)})), max(self.highest, highest(image)))
 
     def check(self, image: Image) -> None:
-        """Raise ``InputError`` for an image of a dtype that was not learned from whose values are on another scale."""
-        dtype = str(image.pixels.dtype)
-        if not self.highest or dtype in self.dtypes:
+        """Raise ``InputError`` for an image of a kind that was not learned from whose values are on another scale.
+
+        That is above ``FAR_ABOVE``, or below ``FAR_BELOW`` if they are unsigned integers and would fit into smaller
+        ones that were learned from: 8-bit numbers in uint16, which are all but black there.
+        """
+        kind = kind_of(image)
+        if not self.highest or kind in self.kinds:
             return
         here = highest(image)
-        if 0 < here < self.highest / FAR_OFF or here > self.highest * FAR_OFF:
+        above = here > self.highest * FAR_ABOVE
+        if above or (0 < here < self.highest * FAR_BELOW and self._would_fit(image)):
             raise InputError(
-                f"the forest learned from {' and '.join(self.dtypes)} pixels up to {self.highest:.4g} (of unsigned "
-                f"integers, the share of their largest value), these {dtype} pixels go up to {here:.4g}; "
-                f"convert them to {self.dtypes[0]}"
+                f"the forest learned from {' and '.join(self.kinds)} pixels up to {self.highest:.4g}, these {kind} "
+                f"pixels go up to {here:.4g} (of unsigned integers that is the share of their largest value); "
+                f"bring them to the scale of {self.kinds[0]}"
             )
+
+    def _would_fit(self, image: Image) -> bool:
+        smaller = [np.iinfo(kind).max for kind in self.kinds if kind.startswith("uint")]
+        return image.pixels.dtype.kind == "u" and bool(smaller) and int(image.pixels.max()) <= max(smaller)
 
     def described(self) -> dict[str, Any]:
         """As plain values."""
-        return {"dtypes": list(self.dtypes), "highest": self.highest}
+        return {"kinds": list(self.kinds), "highest": self.highest}
 
     @classmethod
     def restored(cls, said: Mapping[str, Any]) -> Self:
         """From ``described``. Raises ``ReadError`` for what cannot be."""
-        dtypes, value = tuple(str(name) for name in said["dtypes"]), float(said["highest"])
-        if not 0 <= value < float("inf") or len(dtypes) > 16:
+        kinds, value = said["kinds"], float(said["highest"])
+        if not isinstance(kinds, list) or not kinds or not set(kinds) <= set(KINDS):
+            raise ReadError(f"the kinds of pixels are some of {', '.join(KINDS)}")
+        if not 0 <= value < float("inf"):
             raise ReadError(f"the values of pixels go up to a finite number, not {value}")
-        return cls(dtypes, value)
+        return cls(tuple(kinds), value)

@@ -34,6 +34,7 @@ FAMILIES = {
     "forest": "learned",
     "pipeline": "composition",
     "steps": "steps before",
+    "channels": "steps before",
     "clean": "steps after",
 }
 """Family, as the textbooks divide the field, of the methods in each module; see also ``OTHERS``."""

@@ -12,6 +12,8 @@ from ..segmenter import Prompts
 
 GROUND = 255
 """What stands for the ground in a scribble file, whose 8-bit values cannot be negative."""
+MOST_NUMBERS = 100
+"""Different numbers in a file that has more of them than a hand writes."""
 
 
 def read_prompts(boxes: Sequence[str], points: Sequence[str], scribbles: Path | None) -> Prompts | None:
@@ -33,10 +35,13 @@ def read_prompts(boxes: Sequence[str], points: Sequence[str], scribbles: Path | 
     if scribbles is not None:
         from ..io.labels import read_labels
 
+        if scribbles.suffix.lower() in (".jpg", ".jpeg"):
+            raise InputError(f"{scribbles}: JPEG changes numbers a little everywhere; save scribbles as PNG")
         drawn = read_labels(scribbles).astype(np.int32)
-        if (drawn != 0).all():
+        if len(np.unique(drawn)) > MOST_NUMBERS and (drawn != 0).mean() > 0.5:
             raise InputError(
-                f"{scribbles}: every pixel is marked; in a file of scribbles those where nothing is said are 0"
+                f"{scribbles} looks like a photograph; scribbles are 0 where nothing is said, 255 on the ground "
+                "and 1, 2, ... on what is marked"
             )
         drawn[drawn == GROUND] = -1
     return Prompts(
