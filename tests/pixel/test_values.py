@@ -145,3 +145,33 @@ def test_one_image_with_its_truth_teaches_objects():
     assert fitted.task == "instance"
     found = fitted.predict(sample.image)
     assert isinstance(found, Segmentation) and abs(len(found) - len(sample.truth)) <= 0.3 * len(sample.truth)
+
+
+def test_8_bit_scribbles_have_their_ground_at_255():
+    image, _ = rgba(255)
+    marks = np.zeros((64, 64), np.int32)
+    marks[5, 5:60], marks[60, 5:60] = 1, -1
+    in_bytes = np.where(marks == -1, 255, marks).astype(np.uint8)
+    fitted = FOREST.fit(image, in_bytes)
+    assert fitted.targets.names == ("background", "class 1")
+    assert np.array_equal(fitted.predict_scores(image), FOREST.fit(image, marks).predict_scores(image))
+    live = LiveForest(FOREST, image)
+    assert np.array_equal(live.update(in_bytes).labels, live.update(marks).labels)
+
+
+def test_what_a_notebook_shows_is_one_line(fitted):
+    assert repr(fitted) == "FittedForest(instance: background, nucleus, border; 15 trees, 13 features)"
+
+
+def test_a_name_in_place_of_data():
+    with pytest.raises(InputError, match=r"Dataset.open for a dataset, smalti.read for an image"):
+        FOREST.fit("dishes")
+
+
+def test_a_class_that_is_in_one_place_only_is_not_judged():
+    pixels = np.random.default_rng(0).integers(0, 50, (64, 64)).astype(np.uint8)
+    marks = np.zeros((64, 64), int)
+    marks[2, 2:60], marks[60, 2:60], marks[40, 5:9] = -1, -1, 1
+    fitted = FOREST.fit(pixels, marks)
+    assert fitted.report["oob_iou"]["class 1"] is None
+    assert "| class 1 | not judged |" in fitted.to_bundle().card
