@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +17,6 @@ from scipy.ndimage import label
 
 from smalti.classes import Class, ClassSet, segment_colors
 from smalti.data.dataset import Dataset
-from smalti.image import Image
 from smalti.metrics.instance import Instances
 from smalti.metrics.metric import Metric
 from smalti.metrics.partition import Partition
@@ -81,22 +79,16 @@ def class_set(names: Sequence[str], thing: bool = False) -> ClassSet:
 def changed(
     dataset: Dataset, classes: ClassSet, truth: Callable[[Sample, Segmentation], Segmentation]
 ) -> Dataset:
-    """The dataset with other classes and truths, and with the first three channels of its images."""
+    """The dataset with other classes and truths, its images without alpha, which says nothing in any of the sets."""
 
     def made(sample: Sample) -> Sample:
         return replace(
             sample,
-            load_image=partial(_rgb, sample),
+            load_image=lambda: sample.image.without_alpha(),
             load_truths=lambda: (truth(sample, sample.truth),),
         )
 
     return Dataset([made(sample) for sample in dataset], classes, path=dataset.path)
-
-
-def _rgb(sample: Sample) -> Image:
-    """Without alpha, which says nothing in any of the sets."""
-    image = sample.image
-    return image if image.num_channels < 4 else image.with_pixels(image.pixels[..., :3])
 
 
 def renamed(names: Sequence[str], thing: bool = False) -> tuple[ClassSet, Callable[..., Segmentation]]:

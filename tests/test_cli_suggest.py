@@ -56,7 +56,18 @@ class TestSuggest:
 
     def test_where_there_is_nothing_it_says_so(self, folder):
         Dataset([Sample.of("done", Image.from_array(tones()), tones_truth())], CLASSES).write(folder / "all")
-        assert "nothing to suggest" in done("suggest", "m.smalti", "all", cwd=folder)
+        said = done("suggest", "m.smalti", "all", cwd=folder)
+        assert "nothing to suggest: give images that are not annotated yet" in said
+        assert "is certain" not in said
+
+    def test_where_no_image_can_be_used_nothing_is_said_of_the_model(self, folder):
+        write_image(folder / "alone.tif", Image(np.zeros((20, 20, 5), np.uint8)))
+        found = smalti("suggest", "m.smalti", "alone.tif", "--out", "none", cwd=folder)
+        assert found.returncode == 1
+        assert "nothing to suggest: no image could be used" in found.stdout
+        page = (folder / "none" / "suggest.html").read_text()
+        for told in (found.stdout, page):
+            assert "no image could be used" in told and "is certain" not in told
 
     def test_an_image_that_cannot_be_used_is_told_and_the_others_done(self, folder):
         write_image(folder / "five.tif", Image(np.zeros((20, 20, 5), np.uint8)))

@@ -87,6 +87,10 @@ HIGHEST_LABEL = 2**31 - 2
 """The highest number a prompt may mark a segment with: int32 holds it and one more, for background."""
 
 
+GROUND = 255
+"""Background in scribbles of 8 bits, such as files have, where no number is negative."""
+
+
 @dataclass(frozen=True, eq=False)
 class Prompts:
     """What a person points at: points, boxes or scribbles, each of them optional and the same as left out if empty.

@@ -166,7 +166,8 @@ class TestOfADataset:
         told = suggest(model, named, out=tmp_path / "out")
         assert told.items == ()
         assert told.annotated == 1
-        assert "nothing to suggest" in (tmp_path / "out" / "suggest.html").read_text()
+        page = (tmp_path / "out" / "suggest.html").read_text()
+        assert "nothing to suggest: give images that are not annotated yet" in page
 
     def test_options_of_reading_belong_to_files(self, model, tmp_path):
         named = self.write(tmp_path / "plate", Sample.of("a", Image.from_array(tones())))

@@ -155,10 +155,8 @@ def suggest_command(
 def _print_suggestions(told: Suggestions, most: int) -> None:
     if told.annotated:
         typer.echo(f"{told.annotated} of {told.looked_at} images are annotated already and were passed over")
-    if told.annotated and told.annotated == told.looked_at:
-        typer.echo("nothing to suggest: give images that are not annotated yet")
-    elif not told.items and len(told.failed) < told.looked_at:
-        typer.echo("nothing to suggest: where there are no labels the model is certain")
+    if told.nothing is not None:
+        typer.echo(f"nothing to suggest: {told.nothing}")
     else:
         volume = any(len(each.box) == 6 for each in told.items)
         columns = ("#rank", "image", *(("#z",) if volume else ()), "#y", "#x", "#height", "#width")

@@ -60,10 +60,14 @@ class Cascade:
             names += [each.name for each in self.context.features(self.target_names, self.ndim)]
         return tuple(names)
 
-    def check(self, image: Image) -> None:
-        """Raise ``InputError`` for an image with other channels, axes or values than were learned from."""
+    def taken(self, image: Image) -> Image:
+        """The image without alpha, its channels in the order they were learned in where they are the same by name.
+
+        Raises ``InputError`` for an image with other channels, axes or values than were learned from.
+        """
         if not isinstance(image, Image):
             raise InputError(f"an Image is wanted, got {type(image).__name__}; Image.from_array makes one")
+        image = image.without_alpha()
         if image.ndim != self.ndim or image.num_channels != len(self.channels):
             had = f"{self.ndim} axes and {len(self.channels)} channels ({', '.join(self.channels)})"
             got = f"{image.ndim} axes and {image.num_channels} channels ({', '.join(image.channels)})"
@@ -73,15 +77,6 @@ class Cascade:
                 f"the forest learned from images of {had}, this one has {got}; bring it to those{hint}"
             )
         self.values.check(image)
-
-    def taken(self, image: Image) -> Image:
-        """The image without alpha, its channels in the order they were learned in where they are the same by name.
-
-        Raises ``InputError`` as ``check`` does.
-        """
-        if isinstance(image, Image):
-            image = image.without_alpha()
-        self.check(image)
         if image.channels != self.channels and set(image.channels) == set(self.channels):
             order = [image.channels.index(name) for name in self.channels]
             return Image(image.pixels[..., order], self.channels, image.geometry, image.source)

@@ -9,10 +9,8 @@ from ..errors import InputError
 from ..image import Image
 from ..sample import Sample
 from ..segmentation import Segmentation
+from ..segmenter import GROUND
 from .settings import ForestSettings
-
-GROUND = 255
-"""Background in 8-bit scribbles."""
 
 
 def check_for_scribbles(settings: ForestSettings) -> None:

@@ -120,8 +120,7 @@ def wavering(planes: np.ndarray, unsure: np.ndarray) -> tuple[int, int]:
 
 def looks_of(image: Image, inside: tuple[slice, ...]) -> np.ndarray:
     """Quantiles (3, QUANTILES) of brightness, of how far channels differ, and of edges: what a window looks like."""
-    kept = [number for number, name in enumerate(image.channels) if name != "alpha"] or [0]
-    pixels = image.pixels[inside][..., kept].astype(np.float64)
+    pixels = image.without_alpha().pixels[inside].astype(np.float64)
     pixels = pixels.reshape(pixels.shape[-3:])
     bright = pixels.mean(-1)
     edges = [np.abs(np.diff(bright, axis=axis)).reshape(-1) for axis in (0, 1)]

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..segmenter import Prompts
+from ..segmenter import GROUND, Prompts
 
-GROUND = 255
-"""What stands for the ground in a scribble file, whose 8-bit values cannot be negative."""
 MOST_NUMBERS = 100
 """Different numbers in a file that has more of them than a hand writes."""
 

@@ -49,7 +49,7 @@ def render(told: Suggestions, exhibits: Sequence[str]) -> str:
             f'window lies.</p>{scale_key("sure", "unsure")}<div class="exhibits">{"".join(exhibits)}</div></section>'
         )
     else:
-        body += "<section><p>There is nothing to suggest: where there are no labels the model is certain.</p></section>"
+        body += f"<section><p>There is nothing to suggest: {told.nothing}.</p></section>"
     return document("What to annotate next", body + "<footer><p>Made by smalti suggest.</p></footer>")
 
 

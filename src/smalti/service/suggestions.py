@@ -55,6 +55,17 @@ class Suggestions:
     failed: tuple[tuple[str, str], ...]
     page: Path | None = None
 
+    @property
+    def nothing(self) -> str | None:
+        """Why there is nothing to suggest, None where there is something."""
+        if self.items:
+            return None
+        if len(self.failed) == self.looked_at:
+            return "no image could be used"
+        if self.annotated + len(self.failed) == self.looked_at:
+            return "give images that are not annotated yet"
+        return "where there are no labels the model is certain"
+
     def to_json(self) -> dict[str, Any]:
         """The part that programs read."""
         return {
