@@ -13,10 +13,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "smalti"
 
 # A room is a file or a folder of the package. The files of floor 0 are one vocabulary and may know each other.
 FLOORS: dict[int, tuple[str, ...]] = {
-    6: ("__main__",),
-    5: ("cli", "web"),
-    4: ("service",),
-    3: ("train", "race", "runtime", "evaluation"),
+    7: ("__main__",),
+    6: ("cli", "web"),
+    5: ("service",),
+    4: ("train", "race"),
+    3: ("runtime", "evaluation"),
     2: ("classical", "pixel", "deep", "data", "monitor"),
     1: ("io", "metrics", "postprocess", "tiling", "video", "pipeline", "page", "prompts"),
     0: (
@@ -35,6 +36,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "sample",
         "optional",
         "quiet",
+        "values",
     ),
     -1: ("compiled",),
 }

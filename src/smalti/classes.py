@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -89,18 +90,32 @@ class ClassSet(Sequence[Class]):
     def from_json(cls, text: str) -> ClassSet:
         """The class set that ``to_json`` wrote."""
         try:
-            return cls(
-                Class(entry["id"], str(entry["name"]), tuple(entry["color"]), entry["thing"] is True)
-                for entry in json.loads(text)
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            return cls.restored(json.loads(text))
+        except ValueError as error:
             raise InputError(
                 f"not a class set: wanted a list of id, name, color, thing; {error!r}"
             ) from error
 
     def to_json(self) -> str:
         """A JSON list of ``{id, name, color, thing}``."""
-        return json.dumps([asdict(entry) for entry in self._classes])
+        return json.dumps(self.described())
+
+    @classmethod
+    def restored(cls, said: Any) -> ClassSet:
+        """From ``described``. Raises ``InputError`` for what cannot be."""
+        try:
+            return cls(
+                Class(entry["id"], str(entry["name"]), tuple(entry["color"]), entry["thing"] is True)
+                for entry in said
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"not a class set: wanted a list of id, name, color, thing; {error!r}"
+            ) from error
+
+    def described(self) -> list[dict[str, Any]]:
+        """As plain values: ``{id, name, color, thing}`` of each."""
+        return [asdict(entry) | {"color": list(entry.color)} for entry in self._classes]
 
     @cached_property
     def ids(self) -> np.ndarray:

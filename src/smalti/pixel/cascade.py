@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, ReadError
+from ..errors import ReadError
 from ..geometry import Geometry
 from ..image import Image
+from ..values import ImageKind, Values
 from .features import FeatureBank, Window
 from .trees import Codes, Trees
-from .values import Values
 
 MOST_CHANNELS = 4096
 """Channels of an image a stored forest may be for."""
@@ -61,26 +61,8 @@ class Cascade:
         return tuple(names)
 
     def taken(self, image: Image) -> Image:
-        """The image without alpha, its channels in the order they were learned in where they are the same by name.
-
-        Raises ``InputError`` for an image with other channels, axes or values than were learned from.
-        """
-        if not isinstance(image, Image):
-            raise InputError(f"an Image is wanted, got {type(image).__name__}; Image.from_array makes one")
-        image = image.without_alpha()
-        if image.ndim != self.ndim or image.num_channels != len(self.channels):
-            had = f"{self.ndim} axes and {len(self.channels)} channels ({', '.join(self.channels)})"
-            got = f"{image.ndim} axes and {image.num_channels} channels ({', '.join(image.channels)})"
-            colored = self.channels == ("grey",) and "red" in image.channels and image.ndim == self.ndim
-            hint = ", for example with smalti predict --before grey" if colored else ""
-            raise InputError(
-                f"the forest learned from images of {had}, this one has {got}; bring it to those{hint}"
-            )
-        self.values.check(image)
-        if image.channels != self.channels and set(image.channels) == set(self.channels):
-            order = [image.channels.index(name) for name in self.channels]
-            return Image(image.pixels[..., order], self.channels, image.geometry, image.source)
-        return image
+        """The image as it was learned from; see ``ImageKind.taken``."""
+        return ImageKind(self.ndim, self.channels, self.values).taken(image)
 
     def reach(self, geometry: Geometry) -> tuple[int, ...]:
         """How many pixels away along each axis a probability depends on, (ndim,)."""

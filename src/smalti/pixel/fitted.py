@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import ValidationError
 
-from ..classes import Class, ClassSet
+from ..classes import ClassSet
 from ..errors import InputError, ReadError
 from ..geometry import Geometry
 from ..image import Image
@@ -18,6 +18,7 @@ from ..io.bundle import Bundle, write_bundle
 from ..postprocess import decode
 from ..postprocess.decode import BorderDecoding
 from ..postprocess.guided import guided_filter
+from ..postprocess.targets import Targets, Task, decoded
 from ..postprocess.uncertainty import entropy, margin, of_segments
 from ..segmentation import Segmentation
 from ..table import Table
@@ -28,7 +29,6 @@ from .cascade import Cascade
 from .features import Window
 from .material import TILE_PX
 from .settings import ForestSettings
-from .targets import Targets, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,15 +97,7 @@ class FittedForest:
 
     def decode(self, planes: np.ndarray, geometry: Geometry) -> Segmentation:
         """The objects, and stuff where that is the task, in probabilities (K, *S) as ``predict_scores`` gives them."""
-        if self.task == "panoptic":
-            border = border_plane(planes, self.targets)
-            kept = [number for number, class_id in enumerate(self.targets.class_ids) if class_id >= 0]
-            ids = [self.targets.class_ids[number] for number in kept]
-            return decode.panoptic(planes[kept], border, ids, self.classes, self.decoding, geometry=geometry)
-        interior, border, background, ids = object_planes(planes, self.targets)
-        return decode.instances(
-            interior, border, background, ids, self.classes, self.decoding, geometry=geometry
-        )
+        return decoded(planes, self.targets, self.task, self.classes, self.decoding, geometry)
 
     def predict_scores(self, image: Image) -> np.ndarray:
         """Probability of each target, (K, *S) float32, summing to 1; the names are ``targets.names``.
@@ -149,17 +141,10 @@ class FittedForest:
         manifest = {
             "method": self.name,
             "task": self.task,
-            "classes": [
-                {"id": each.id, "name": each.name, "color": list(each.color), "thing": each.thing}
-                for each in self.classes
-            ],
+            "classes": self.classes.described(),
             "channels": list(self.channels),
             "settings": self.settings.model_dump(mode="json"),
-            "targets": {
-                "names": list(self.targets.names),
-                "class_ids": list(self.targets.class_ids),
-                "border_px": self.targets.border_px,
-            },
+            "targets": self.targets.described(),
             "cascade": self.cascade.described(),
             "calibration": self.calibration.to_json(),
             "factors": [float(value) for value in self.factors],
@@ -179,21 +164,14 @@ class FittedForest:
         """What ``to_bundle`` made, checked. Raises ``ReadError``."""
         said = bundle.manifest
         try:
-            classes = ClassSet(
-                Class(each["id"], each["name"], tuple(each["color"]), bool(each["thing"]))
-                for each in said["classes"]
-            )
-            names, ids = (
-                tuple(said["targets"]["names"]),
-                tuple(int(one) for one in said["targets"]["class_ids"]),
-            )
-            targets = Targets(names, ids, int(said["targets"]["border_px"]))
+            classes = ClassSet.restored(said["classes"])
+            targets = Targets.restored(said["targets"], classes)
             cascade = Cascade.restored(said["cascade"], bundle.arrays)
             calibration = Calibration.from_json(said["calibration"])
             factors = np.array(said["factors"], np.float64)
             decoding = None if said["decoding"] is None else BorderDecoding(**said["decoding"])
             kinds = (cascade.context_trees or cascade.trees).kinds
-            if not len(names) == len(ids) == kinds == len(factors) or not calibration.fits(kinds):
+            if not len(targets) == kinds == len(factors) or not calibration.fits(kinds):
                 raise ReadError(f"the forest tells {kinds} targets apart, its lists name others")
             if not (np.isfinite(factors).all() and (factors >= 0).all()):
                 raise ReadError("the factors of the targets are no positive numbers")
@@ -201,11 +179,6 @@ class FittedForest:
                 raise ReadError(
                     f"a forest is for semantic, instance or panoptic segmentation, not {said['task']!r}"
                 )
-            if targets.bordered != (ids[-1] == -1) or -1 in ids[:-1] or not any(one > 0 for one in ids):
-                raise ReadError("a border is the last target of a forest, and there is a class before it")
-            for class_id in ids:
-                if class_id > 0:
-                    classes.of(class_id)
             columns = {
                 "feature": np.array([str(name) for name in said["importances"]["feature"]]),
                 "importance": np.array(said["importances"]["importance"], np.float64),
@@ -230,25 +203,6 @@ class FittedForest:
         except (KeyError, TypeError, ValueError, AttributeError, ValidationError, InputError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise ReadError(f"the bundle's forest is damaged or not of this kind ({reason})") from error
-
-
-def border_plane(planes: np.ndarray, targets: Targets) -> np.ndarray:
-    """Probability of the border (*S,), zeros where none was learned."""
-    return planes[-1] if targets.bordered else np.zeros(planes.shape[1:], np.float32)
-
-
-def object_planes(
-    planes: np.ndarray, targets: Targets
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
-    """Interior (k, *S) of the classes, border, background and the class ids (k,), of planes (K, *S) of targets."""
-    places = [number for number, class_id in enumerate(targets.class_ids) if class_id > 0]
-    ids = [targets.class_ids[number] for number in places]
-    outside = (
-        planes[targets.class_ids.index(0)]
-        if 0 in targets.class_ids
-        else np.zeros(planes.shape[1:], np.float32)
-    )
-    return planes[places], border_plane(planes, targets), outside, ids
 
 
 def smoothed(probabilities: np.ndarray, pixels: np.ndarray, radius_px: int) -> np.ndarray:

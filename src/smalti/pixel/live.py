@@ -8,18 +8,18 @@ from ..classes import ClassSet
 from ..errors import InputError
 from ..image import Image
 from ..postprocess.decode import most_probable, won_segments
+from ..postprocess.targets import Targets
 from ..segmentation import Segmentation
 from ..table import Table
+from ..values import Values
 from .calibration import Calibration
 from .cascade import Cascade
 from .fitted import FittedForest, smoothed
 from .forest import Forest
 from .sampling import cell_map, counted, leaf_size
 from .scribbles import check_for_scribbles, scribble_targets, scribbled_sample
-from .targets import Targets
 from .training import bank_of
 from .trees import MAX_FEATURES, Codes, grow
-from .values import Values
 
 SAMPLED = 50_000
 """Pixels of the image that the edges of its features are taken from."""

@@ -13,14 +13,14 @@ from ..classes import ClassSet
 from ..errors import InputError
 from ..geometry import Geometry
 from ..image import Image
+from ..postprocess.targets import UNLABELLED, Targets, Task, task_of
 from ..sample import Sample
 from ..segmentation import Segmentation
 from ..tiling.tiles import Tile, tiles
+from ..values import Values
 from .features import Window
 from .sampling import FEW_IMAGES, cell_map, cells_across
 from .settings import ForestSettings
-from .targets import UNLABELLED, Targets, Task, task_of
-from .values import Values
 
 TILE_PX = {2: 1024, 3: 96}
 """Side of the tiles that images are worked through in, by number of axes: what bounds the memory."""

@@ -13,11 +13,11 @@ from ..metrics.instance import count_objects
 from ..metrics.thin import near_pixels
 from ..postprocess.border import tune_instances
 from ..postprocess.decode import BorderDecoding, most_probable, won_segments
+from ..postprocess.targets import Targets, object_planes
 from ..segmentation import Segmentation
 from .calibration import mean_iou
-from .fitted import object_planes, smoothed
+from .fitted import smoothed
 from .material import Part
-from .targets import Targets
 
 Found = Sequence[tuple[Part, np.ndarray]]
 """Parts, each with the calibrated probabilities (K, *S) of trees that have not seen it."""

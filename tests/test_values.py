@@ -10,9 +10,9 @@ from smalti.image import Image
 from smalti.pixel.features import FeatureBank
 from smalti.pixel.forest import Forest
 from smalti.pixel.live import LiveForest
-from smalti.pixel.values import Values, highest
 from smalti.sample import Sample
 from smalti.segmentation import Segmentation
+from smalti.values import Values, highest
 
 FOREST = Forest(features=FeatureBank(families=("gaussian", "gradient"), sigmas_px=(1.0, 3.0)), trees=15)
 

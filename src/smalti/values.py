@@ -1,4 +1,4 @@
-"""What kind of numbers pixels are, so that the same numbers in another dtype are told instead of misread."""
+"""The kind of images a model learned from, so that others are told instead of misread."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..errors import InputError, ReadError
-from ..image import Image
+from .errors import InputError, ReadError
+from .image import Image
 
 FAR_ABOVE = 8.0
 """Times the brightest value that was learned from: beyond it, numbers of another kind mean something else."""
@@ -60,7 +60,7 @@ class Values:
         above = here > self.highest * FAR_ABOVE
         if above or (0 < here < self.highest * FAR_BELOW and self._would_fit(image)):
             raise InputError(
-                f"the forest learned from {' and '.join(self.kinds)} pixels up to {self.highest:.4g}, these {kind} "
+                f"the model learned from {' and '.join(self.kinds)} pixels up to {self.highest:.4g}, these {kind} "
                 f"pixels go up to {here:.4g} (of unsigned integers that is the share of their largest value); "
                 f"bring them to the scale of {self.kinds[0]}"
             )
@@ -82,3 +82,34 @@ class Values:
         if not 0 <= value < float("inf"):
             raise ReadError(f"the values of pixels go up to a finite number, not {value}")
         return cls(tuple(kinds), value)
+
+
+@dataclass(frozen=True)
+class ImageKind:
+    """What a model learned from: ``ndim`` axes, these ``channels`` in this order, pixels of these ``values``."""
+
+    ndim: int
+    channels: tuple[str, ...]
+    values: Values = Values()
+
+    def taken(self, image: Image) -> Image:
+        """The image without alpha, its channels in the order they were learned in where they are the same by name.
+
+        Raises ``InputError`` for an image with other channels, axes or values than were learned from.
+        """
+        if not isinstance(image, Image):
+            raise InputError(f"an Image is wanted, got {type(image).__name__}; Image.from_array makes one")
+        image = image.without_alpha()
+        if image.ndim != self.ndim or image.num_channels != len(self.channels):
+            had = f"{self.ndim} axes and {len(self.channels)} channels ({', '.join(self.channels)})"
+            got = f"{image.ndim} axes and {image.num_channels} channels ({', '.join(image.channels)})"
+            colored = self.channels == ("grey",) and "red" in image.channels and image.ndim == self.ndim
+            hint = ", for example with smalti predict --before grey" if colored else ""
+            raise InputError(
+                f"the model learned from images of {had}, this one has {got}; bring it to those{hint}"
+            )
+        self.values.check(image)
+        if image.channels != self.channels and set(image.channels) == set(self.channels):
+            order = [image.channels.index(name) for name in self.channels]
+            return Image(image.pixels[..., order], self.channels, image.geometry, image.source)
+        return image

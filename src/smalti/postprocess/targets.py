@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from ..classes import ClassSet
-from ..errors import InputError
-from ..postprocess.border import border_targets
+from ..errors import InputError, ReadError
+from ..geometry import Geometry
 from ..segmentation import Segmentation
+from . import decode
+from .border import border_targets
+from .decode import BorderDecoding
 
 Task = Literal["semantic", "instance", "panoptic"]
 
@@ -72,13 +75,31 @@ class Targets:
             targets[truth.void] = UNLABELLED
         return targets
 
+    def described(self) -> dict[str, Any]:
+        """As plain values."""
+        return {"names": list(self.names), "class_ids": list(self.class_ids), "border_px": self.border_px}
+
+    @classmethod
+    def restored(cls, said: Mapping[str, Any], classes: ClassSet) -> Targets:
+        """From ``described``; every class is one of ``classes``. Raises ``ReadError`` for what cannot be."""
+        names, ids = tuple(map(str, said["names"])), tuple(int(one) for one in said["class_ids"])
+        targets = cls(names, ids, int(said["border_px"]))
+        if len(names) != len(ids) or len(set(ids)) != len(ids):
+            raise ReadError(f"{len(names)} names of targets need as many different class ids, got {ids}")
+        if targets.bordered != (ids[-1] == -1) or -1 in ids[:-1] or not any(one > 0 for one in ids):
+            raise ReadError("a border is the last target, and there is a class before it")
+        for class_id in ids:
+            if class_id > 0:
+                classes.of(class_id)
+        return targets
+
     def check(self, counts: Sequence[int]) -> None:
         """Raise ``InputError`` unless there is something to tell apart: ``counts`` (K,) are labelled pixels."""
         named = [name for name, count in zip(self.names, counts, strict=True) if count]
         if len(named) < 2:
             what = f"only {named[0]!r}" if named else "nothing"
             raise InputError(
-                f"a forest learns to tell at least two classes apart, but {what} is labelled; "
+                f"a model learns to tell at least two classes apart, but {what} is labelled; "
                 "label a second class, or the background (in scribbles -1, 255 in their PNG)"
             )
         if sum(counts) < len(self):
@@ -91,3 +112,40 @@ def _free(name: str, taken: set[str]) -> str:
     while name in taken:
         name += " (no class)"
     return name
+
+
+def border_plane(planes: np.ndarray, targets: Targets) -> np.ndarray:
+    """Probability of the border (*S,), zeros where none was learned."""
+    return planes[-1] if targets.bordered else np.zeros(planes.shape[1:], np.float32)
+
+
+def object_planes(
+    planes: np.ndarray, targets: Targets
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[int]]:
+    """Interior (k, *S) of the classes, border, background and the class ids (k,), of planes (K, *S) of targets."""
+    places = [number for number, class_id in enumerate(targets.class_ids) if class_id > 0]
+    ids = [targets.class_ids[number] for number in places]
+    outside = (
+        planes[targets.class_ids.index(0)]
+        if 0 in targets.class_ids
+        else np.zeros(planes.shape[1:], np.float32)
+    )
+    return planes[places], border_plane(planes, targets), outside, ids
+
+
+def decoded(
+    planes: np.ndarray,
+    targets: Targets,
+    task: Task,
+    classes: ClassSet,
+    decoding: BorderDecoding | None,
+    geometry: Geometry,
+) -> Segmentation:
+    """The objects, and stuff where that is the task, in probabilities (K, *S) of ``targets``."""
+    if task == "panoptic":
+        border = border_plane(planes, targets)
+        kept = [number for number, class_id in enumerate(targets.class_ids) if class_id >= 0]
+        ids = [targets.class_ids[number] for number in kept]
+        return decode.panoptic(planes[kept], border, ids, classes, decoding, geometry=geometry)
+    interior, border, background, ids = object_planes(planes, targets)
+    return decode.instances(interior, border, background, ids, classes, decoding, geometry=geometry)

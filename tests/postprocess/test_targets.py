@@ -6,7 +6,7 @@ import pytest
 from smalti.classes import Class, ClassSet
 from smalti.errors import InputError
 from smalti.pixel.scribbles import scribble_targets
-from smalti.pixel.targets import Targets, task_of
+from smalti.postprocess.targets import Targets, task_of
 from smalti.segmentation import Segmentation
 
 RED = (255, 0, 0)
