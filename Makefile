@@ -8,9 +8,13 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 PIP = $(PY) -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 
+# What `pip install torch` brings on Linux is built for CUDA and takes gigabytes. The same version for CPUs lies in an
+# index of its own: 2.13.0+cpu satisfies 2.13.0 and goes before it. For CUDA: make TORCH_INDEX=
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
 # An environment copied here from another folder still runs the code over there; it is installed again.
 ifneq ($(shell cat $(VENV)/.place 2>/dev/null),$(CURDIR))
-$(shell rm -f $(VENV)/.made $(VENV)/.installed*)
+$(shell rm -f $(VENV)/.made $(VENV)/.torch $(VENV)/.installed*)
 endif
 
 .PHONY: help demo test bench format constraints clean
@@ -48,11 +52,11 @@ format: $(VENV)/.installed-dev
 	@$(PY) -m ruff format .
 
 constraints:
-	@$(MAKE) VENV=.venv-fresh .venv-fresh/.made
+	@$(MAKE) VENV=.venv-fresh .venv-fresh/.torch
 	@.venv-fresh/bin/python -m pip --quiet install hatchling editables
 	@.venv-fresh/bin/python -m pip --quiet install --no-build-isolation --editable '.[dev,bench]'
 	@{ sed -n '/^#/p' constraints.txt; \
-		{ .venv-fresh/bin/python -m pip freeze --exclude-editable; grep '^torch==' constraints.txt; } | sort -f; \
+		.venv-fresh/bin/python -m pip freeze --exclude-editable | sed '/^torch==/s/+.*//' | sort -f; \
 	} > .venv-fresh/constraints.txt
 	@mv .venv-fresh/constraints.txt constraints.txt && rm -rf .venv-fresh
 
@@ -79,6 +83,17 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 	@$(PIP) hatchling editables
 	@$(PIP) --no-build-isolation --editable .
 	@touch $@
+
+# torch by itself, as pip asks an index for every package: once is 5 s where this one cannot be reached, and 12 s a
+# package with pip's five retries. Then torch comes from where pip looks anyway.
+$(VENV)/.torch: $(VENV)/.made constraints.txt
+	@if [ "$$(uname -s)" = Linux ] && [ -n "$(TORCH_INDEX)" ]; then \
+		echo "installing torch for CPUs"; \
+		$(PIP) --no-deps --retries 0 --timeout 15 --extra-index-url "$(TORCH_INDEX)" torch; \
+	fi
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.torch
 
 $(VENV)/.installed-%: $(VENV)/.installed
 	@echo "installing what '$*' needs"

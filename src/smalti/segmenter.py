@@ -23,7 +23,10 @@ SEGMENTERS: dict[str, str] = {
     "canny": "smalti.classical.edges:Canny",
     "chan-vese": "smalti.classical.contours:ChanVese",
     "color-range": "smalti.classical.color_range:ColorRange",
+    "deeplab": "smalti.train.methods:DeepLab",
     "felzenszwalb": "smalti.classical.regions:Felzenszwalb",
+    "fast": "smalti.train.methods:Fast",
+    "fcn": "smalti.train.methods:Fcn",
     "fixed": "smalti.classical.threshold:Fixed",
     "flood-fill": "smalti.classical.regions:FloodFill",
     "forest": "smalti.pixel.forest:Forest",
@@ -50,6 +53,7 @@ SEGMENTERS: dict[str, str] = {
     "sobel": "smalti.classical.edges:Sobel",
     "split-and-merge": "smalti.classical.regions:SplitAndMerge",
     "triangle": "smalti.classical.threshold:Triangle",
+    "unet": "smalti.train.methods:Unet",
     "watershed": "smalti.classical.watershed:Watershed",
 }
 """Name of each method to the ``module:Class`` it is loaded from on first use."""

@@ -113,3 +113,26 @@ class ImageKind:
             order = [image.channels.index(name) for name in self.channels]
             return Image(image.pixels[..., order], self.channels, image.geometry, image.source)
         return image
+
+    def described(self) -> dict[str, Any]:
+        """As plain values."""
+        return {"ndim": self.ndim, "channels": list(self.channels), "values": self.values.described()}
+
+    @classmethod
+    def restored(cls, said: Mapping[str, Any]) -> Self:
+        """From ``described``. Raises ``ReadError`` for what cannot be."""
+        try:
+            ndim, channels = said["ndim"], said["channels"]
+            if type(ndim) is not int or ndim not in (2, 3):
+                raise ReadError(f"images have 2 or 3 axes, not {ndim!r}")
+            if (
+                not isinstance(channels, list)
+                or not channels
+                or not all(isinstance(one, str) for one in channels)
+            ):
+                raise ReadError("channels are a list of names")
+            if len(set(channels)) < len(channels):
+                raise ReadError(f"channels have different names, not {', '.join(channels)}")
+            return cls(ndim, tuple(channels), Values.restored(said["values"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ReadError(f"not a kind of images ({type(error).__name__}: {error})") from error

@@ -1,4 +1,4 @@
-"""Where objects end, against a plain reading of the definition, and the search for a decoding whose best is known."""
+"""Where objects end, against a plain reading of the definition."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from smalti.classes import OBJECT, Class, ClassSet
+from smalti.classes import Class, ClassSet
 from smalti.errors import InputError
 from smalti.geometry import Geometry
-from smalti.postprocess.border import border_targets, tune_instances
-from smalti.postprocess.decode import BorderDecoding, instances
+from smalti.postprocess.border import border_targets
 from smalti.segmentation import Segmentation
 
 
@@ -114,49 +113,3 @@ def test_no_objects_have_no_border():
 def test_widths_out_of_bounds_are_refused(settings):
     with pytest.raises(InputError):
         border_targets(Segmentation.from_labels(np.ones((3, 3), int)), **settings)
-
-
-# Tuning
-
-
-def share_found(truth, predicted):
-    """1 for the right number of pixels in the objects, less the farther from it; NaN where there is nothing."""
-    if not len(truth) and not len(predicted):
-        return float("nan")
-    return 1 - abs(int(predicted.areas_px.sum()) - int(truth.areas_px.sum())) / truth.shape[0] ** 2
-
-
-def ramp(share):
-    """A square whose likelihood falls towards its sides, and the truth: what is at least ``share`` of its middle."""
-    steps = np.abs(np.arange(101) - 50)
-    foreground = np.clip(1.02 - np.maximum.outer(steps, steps) / 50, 0, 1).astype(np.float32)
-    truth = Segmentation.from_labels((foreground > share).astype(int))
-    return truth, (foreground[None], np.zeros_like(foreground), 1 - foreground)
-
-
-@pytest.mark.parametrize("share", [0.3, 0.45, 0.6])
-def test_tuning_finds_the_extent_the_truth_was_drawn_with(share):
-    truths, planes = zip(*[ramp(share)] * 3, strict=True)
-    start = BorderDecoding(smoothing=0)
-    tuned = tune_instances(truths, planes, [1], OBJECT, share_found, start)
-    assert tuned.extent == share
-    assert share_found(truths[0], instances(*planes[0], [1], OBJECT, tuned)) > 0.95
-    assert tuned == tune_instances(truths, planes, [1], OBJECT, share_found, start)
-
-
-def test_tuning_leaves_alone_what_makes_no_clear_difference():
-    better, worse = ramp(0.6), ramp(0.4)
-    truths, planes = zip(better, worse, strict=True)
-    start = BorderDecoding(smoothing=0)
-    assert tune_instances(truths, planes, [1], OBJECT, lambda truth, predicted: 0.5, start) == start
-    nothing = Segmentation.from_labels(np.zeros((101, 101), int))
-    black = np.zeros((101, 101), np.float32)
-    empty = (black[None], black, 1 - black)
-    assert tune_instances([nothing], [empty], [1], OBJECT, share_found, start) == start
-
-
-def test_tuning_wants_as_many_truths_as_probabilities():
-    truth, planes = ramp(0.5)
-    for truths, many in (([], []), ([truth], [planes, planes])):
-        with pytest.raises(InputError):
-            tune_instances(truths, many, [1], OBJECT, share_found)

@@ -9,7 +9,7 @@ import typer
 
 from .. import __version__
 from ..errors import SmaltiError
-from . import datasets, learning, scoring, segmenting
+from . import datasets, learning, networks, scoring, segmenting
 
 app = typer.Typer(
     name="smalti",
@@ -42,6 +42,7 @@ def _options(
 
 app.add_typer(segmenting.commands)
 app.add_typer(learning.commands)
+app.add_typer(networks.commands)
 app.add_typer(datasets.commands)
 app.add_typer(scoring.commands)
 

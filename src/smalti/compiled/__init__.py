@@ -11,7 +11,9 @@ from types import ModuleType
 
 MODULES = (
     "borders",
+    "centers",
     "contours",
+    "depths",
     "detections",
     "distances",
     "edges",
@@ -19,6 +21,7 @@ MODULES = (
     "guided",
     "hills",
     "judged",
+    "levels",
     "moments",
     "nearest",
     "objects",

@@ -8,34 +8,37 @@ from .jit import compiled
 
 
 @compiled
-def mark_borders(labels, steps, firsts, reaches, ground_reaches, rim):
-    """Pixels of a label map (D, H, W) where an object ends, as uint8 (D, H, W); labels < 0 are not known and no end.
+def mark_borders(labels, margins, offsets, firsts, reaches, ground_reaches, rim):
+    """Pixels of a padded label map (D, H, W) where an object ends, as uint8 of the size without its ``margins`` (3,).
 
-    ``steps`` (M, 3) are sorted from near to far; those of a length up to r are the first ``firsts[r]``. A pixel of
+    Labels < 0 are not known and no end; the margins, as wide as the longest step, are such. ``offsets`` (M,) are steps
+    in the flattened map, sorted from near to far; those of a length up to r are the first ``firsts[r]``. A pixel of
     object k is marked if anything but k lies within ``reaches[k]`` steps' length, ground if two objects lie within
     ``ground_reach``.
     """
     depth, height, width = labels.shape
-    found = np.zeros(labels.shape, np.uint8)
-    for z in range(depth):
-        for y in range(height):
-            for x in range(width):
-                label = labels[z, y, x]
-                if label < 0:
-                    continue
-                reach = firsts[reaches[label]] if label > 0 else firsts[ground_reaches[0]]
-                first = 0
-                for k in range(reach):
-                    to_z, to_y, to_x = z + steps[k, 0], y + steps[k, 1], x + steps[k, 2]
-                    if not (0 <= to_z < depth and 0 <= to_y < height and 0 <= to_x < width):
-                        continue
-                    other = labels[to_z, to_y, to_x]
-                    if other < 0 or other == label or (other == 0 and not rim):
-                        continue
-                    if label == 0 and k >= firsts[ground_reaches[other]]:
-                        continue
-                    if label > 0 or (first > 0 and other != first):
-                        found[z, y, x] = 1
-                        break
-                    first = other
+    flat = labels.reshape(-1)
+    found = np.zeros((depth - 2 * margins[0], height - 2 * margins[1], width - 2 * margins[2]), np.uint8)
+    ground_reach = firsts[ground_reaches[0]]
+    for z in range(found.shape[0]):
+        for y in range(found.shape[1]):
+            start = ((z + margins[0]) * height + y + margins[1]) * width + margins[2]
+            for x in range(found.shape[2]):
+                place = start + x
+                label = flat[place]
+                if label > 0:
+                    for k in range(firsts[reaches[label]]):
+                        other = flat[place + offsets[k]]
+                        if other != label and other >= 0 and (rim or other > 0):
+                            found[z, y, x] = 1
+                            break
+                elif label == 0:
+                    first = 0
+                    for k in range(ground_reach):
+                        other = flat[place + offsets[k]]
+                        if other > 0 and k < firsts[ground_reaches[other]]:
+                            if first > 0 and other != first:
+                                found[z, y, x] = 1
+                                break
+                            first = other
     return found

@@ -15,11 +15,13 @@ from ..errors import InputError, ReadError
 from ..geometry import Geometry
 from ..image import Image
 from ..io.bundle import Bundle, write_bundle
-from ..postprocess import decode
 from ..postprocess.decode import BorderDecoding
+from ..postprocess.decoding import segments
 from ..postprocess.guided import guided_filter
-from ..postprocess.targets import Targets, Task, decoded
+from ..postprocess.planes import Planes
+from ..postprocess.targets import Targets, Task
 from ..postprocess.uncertainty import entropy, margin, of_segments
+from ..postprocess.winning import Winners
 from ..segmentation import Segmentation
 from ..table import Table
 from ..tiling.tiles import Tile, tiles
@@ -85,19 +87,16 @@ class FittedForest:
         """
         image = self.cascade.taken(image)
         if self.task == "semantic":
-            unsure = np.zeros((2, len(self.targets)))
-            found = self._semantic(image, unsure)
-            places = [self.targets.class_ids.index(class_id) for class_id in found.class_ids]
-            means = unsure[:, places] / found.areas_px
-        else:
-            planes = self.predict_scores(image)
-            found = self.decode(planes, image.geometry)
-            means = np.stack([of_segments(found, margin(planes)), of_segments(found, entropy(planes))])
+            return self._semantic(image, unsure=True)
+        planes = self.predict_scores(image)
+        found = self.decode(planes, image.geometry)
+        means = (of_segments(found, margin(planes)), of_segments(found, entropy(planes)))
         return found.replace(attributes={"margin": means[0], "entropy": means[1]})
 
     def decode(self, planes: np.ndarray, geometry: Geometry) -> Segmentation:
         """The objects, and stuff where that is the task, in probabilities (K, *S) as ``predict_scores`` gives them."""
-        return decoded(planes, self.targets, self.task, self.classes, self.decoding, geometry)
+        kinds = Planes(self.targets, planes.ndim - 1)
+        return segments(planes, kinds, self.task, self.classes, self.decoding, geometry, self.factors)
 
     def predict_scores(self, image: Image) -> np.ndarray:
         """Probability of each target, (K, *S) float32, summing to 1; the names are ``targets.names``.
@@ -121,20 +120,13 @@ class FittedForest:
             found = self.cascade.probabilities(part, Window(tile.origin, image.shape))
             yield tile, self.calibration.apply(found)
 
-    def _semantic(self, image: Image, unsure: np.ndarray | None = None) -> Segmentation:
-        """The classes; to ``unsure`` (2, K) margin and entropy are added up over the pixels each of them won."""
-        winners = np.empty(image.shape, np.uint8 if len(self.targets) <= 256 else np.int32)
-        sums = np.zeros(len(self.targets))
+    def _semantic(self, image: Image, unsure: bool = False) -> Segmentation:
+        winners = Winners(image.shape, self.targets, self.factors, unsure)
         for tile, found in self._tiles(image, 2 * self.smoothing_px):
-            smooth = smoothed(found, image.pixels[tile.outer], self.smoothing_px)[(slice(None), *tile.inside)]
-            best, won = decode.most_probable(smooth, self.factors)
-            winners[tile.inner] = best
-            sums += won
-            if unsure is not None:
-                inside = found[(slice(None), *tile.inside)]
-                for row, measure in zip(unsure, (margin, entropy), strict=True):
-                    row += np.bincount(best.reshape(-1), measure(inside).reshape(-1), len(self.targets))
-        return decode.won_segments(winners, sums, self.targets.class_ids, self.classes, image.geometry)
+            smooth = smoothed(found, image.pixels[tile.outer], self.smoothing_px)
+            inside = (slice(None), *tile.inside)
+            winners.add(tile.inner, smooth[inside], found[inside])
+        return winners.segments(self.classes, image.geometry)
 
     def to_bundle(self) -> Bundle:
         """All of it as plain values and arrays."""

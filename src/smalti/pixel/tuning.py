@@ -11,9 +11,9 @@ import numpy as np
 from ..classes import ClassSet
 from ..metrics.instance import count_objects
 from ..metrics.thin import near_pixels
-from ..postprocess.border import tune_instances
-from ..postprocess.decode import BorderDecoding, most_probable, won_segments
+from ..postprocess.decode import BorderDecoding, Landscape, most_probable, won_segments
 from ..postprocess.targets import Targets, object_planes
+from ..postprocess.tuning import tune_instances
 from ..segmentation import Segmentation
 from .calibration import mean_iou
 from .fitted import smoothed
@@ -78,7 +78,8 @@ def best_decoding(found: Found, targets: Targets, classes: ClassSet) -> BorderDe
     """How objects are best parted."""
     planes = [object_planes(each, targets) for _, each in found]
     truths = [part.truth.replace(classes=classes) for part, _ in found]
-    return tune_instances(truths, [each[:3] for each in planes], planes[0][3], classes, objects_right)
+    landscapes = [Landscape(*each[:3], truth.geometry) for truth, each in zip(truths, planes, strict=True)]
+    return tune_instances(truths, landscapes, planes[0][3], classes, objects_right, BorderDecoding())
 
 
 def objects_right(truth: Segmentation, predicted: Segmentation) -> float:

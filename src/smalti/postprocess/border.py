@@ -1,38 +1,16 @@
-"""The border class: the pixels it is learned from, and the decoding that suits its probabilities best."""
+"""The border class: the pixels it is learned from."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from itertools import product
+from collections.abc import Sequence
 
 import numpy as np
 
 from .. import compiled
-from ..classes import ClassSet
 from ..errors import InputError
-from ..geometry import Geometry
 from ..segmentation import Segmentation
-from .decode import BorderDecoding, Landscape
 
 MAX_WIDTH_PX = 30
-
-GRID: tuple[tuple[str, tuple[float, ...]], ...] = (
-    ("min_depth", (0.05, 0.1, 0.2, 0.3, 0.4)),
-    ("smoothing", (0.1, 0.2, 0.3, 0.4)),
-    ("border_weight", (0.0, 0.5, 1.0, 2.0)),
-    ("distance_weight", (0.0, 0.25, 0.5, 1.0)),
-    ("extent", (0.3, 0.4, 0.45, 0.5, 0.6)),
-    ("min_peak", (0.4, 0.5, 0.6, 0.7)),
-)
-"""Values tried of each field, in the order of the search; smallest areas follow the objects of truth."""
-
-ROUNDS = 2
-
-CLEAR = 2.0
-"""Standard errors by which a value must be better. Tuned on half of some nuclei (7 or 12 images) and tried on the other
-half, 12 times: with 0 the mean of TP / (TP + FP + FN) at IoU 0.5 to 0.9 changed by -0.04 to 0.04, with 1 by -0.01 to
-0.05, with 2 by 0 to 0.05."""
 
 
 def border_targets(
@@ -54,116 +32,89 @@ def border_targets(
     evenly; the standard error of the differences is 0.01. A rim has pixels in every image that has objects, so it is
     the default.
     """
+    flat = truth.panoptic()
+    things = np.array([flat.classes.of(class_id).thing for class_id in flat.class_ids], bool)
+    labels = flat.labels
+    if flat.void_px:
+        labels = np.where(flat.void, np.int32(-1), labels)
+    spacing = flat.geometry.spacing
+    return border_of_labels(labels, things, width_px, radius_share, rim, spacing, areas_px=flat.areas_px)
+
+
+def border_of_labels(
+    labels: np.ndarray,
+    things: np.ndarray,
+    width_px: int = 2,
+    radius_share: float = 0.4,
+    rim: bool = True,
+    spacing: Sequence[float] | None = None,
+    *,
+    areas_px: np.ndarray | None = None,
+) -> np.ndarray:
+    """The pixels of ``border_targets`` (*S,) bool, of plain arrays: what batches are made of.
+
+    ``labels`` (*S,) int32 number the segments 1..N, 0 is none, -1 void; ``things`` (N,) bool says which are objects.
+    ``spacing`` is the length of a pixel along each axis, in any unit. ``areas_px`` (N,) are the sizes of the segments
+    as far as they are known to be others than in ``labels``, such as beyond the edge of a crop.
+    """
     if not 1 <= width_px <= MAX_WIDTH_PX or width_px != int(width_px):
         raise InputError(f"width_px is a whole number from 1 to {MAX_WIDTH_PX}, got {width_px}")
     if not radius_share >= 0:
         raise InputError(f"radius_share is 0 or more, got {radius_share}")
-    flat = truth.panoptic()
-    things = np.array([flat.classes.of(class_id).thing for class_id in flat.class_ids], bool)
-    numbers = np.concatenate([[0], np.arange(1, len(flat) + 1) * things]).astype(np.int32)
-    labels = numbers[flat.labels]
-    if flat.void_px:
-        labels[flat.void] = -1
-    reaches = np.concatenate([[0], np.minimum(width_px, radius_share * _radii_px(flat))])
+    labels = only_things(labels, things)
+    volume = as_volume(labels)
+    if areas_px is None:
+        areas_px = compiled.centers.sum_places(volume, len(things))[0][1:]
+    lengths = steps_px(labels.ndim, spacing)
+    reaches = np.concatenate([[0], np.minimum(width_px, radius_share * radii_px(areas_px, lengths))])
     ground_reaches = np.maximum(reaches / 2, 1).astype(np.int64)
     ground_reaches[0] = ground_reaches.max()
     reaches = np.maximum(reaches, 1).astype(np.int64)
-    steps, firsts = _ball(int(width_px), flat.ndim, flat.geometry)
-    volume = labels.reshape((1,) * (3 - flat.ndim) + labels.shape)
-    found = compiled.borders.mark_borders(volume, steps, firsts, reaches, ground_reaches, rim)
+    steps, firsts = ball(int(width_px), lengths)
+    margins = np.abs(steps).max(axis=0)
+    padded = np.full(np.array(volume.shape) + 2 * margins, -1, np.int32)
+    inside = tuple(
+        slice(margin, margin + length) for margin, length in zip(margins, volume.shape, strict=True)
+    )
+    padded[inside] = volume
+    offsets = steps @ (np.array(padded.strides) // padded.itemsize)
+    found = compiled.borders.mark_borders(padded, margins, offsets, firsts, reaches, ground_reaches, rim)
     return found.reshape(labels.shape).view(bool)
 
 
-def tune_instances(
-    truths: Sequence[Segmentation],
-    probabilities: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
-    class_ids: Sequence[int] | np.ndarray,
-    classes: ClassSet,
-    score: Callable[[Segmentation, Segmentation], float],
-    start: BorderDecoding | None = None,
-) -> BorderDecoding:
-    """The decoding whose mean ``score(truth, predicted)`` over the images is highest, by a search along one field
-    after the other, twice; it begins at ``start`` and leaves a field for another value only if that is better.
-
-    ``probabilities`` are (interior (K, *S), border (*S,), background (*S,)) of each image, best of images that the
-    model has not learned from. A score that is NaN (nothing on either side) is left out. The same input gives the same
-    result. Raises ``InputError`` without images or when the numbers differ.
-    """
-    if not truths or len(truths) != len(probabilities):
-        raise InputError(
-            f"every image needs a truth and its probabilities, got {len(truths)} and {len(probabilities)}"
-        )
-    landscapes = [
-        Landscape(*planes, truth.geometry) for truth, planes in zip(truths, probabilities, strict=True)
-    ]
-
-    def scores_of(decoding: BorderDecoding) -> np.ndarray:
-        scores = [
-            float(score(truth, landscape.objects(class_ids, classes, decoding)))
-            for truth, landscape in zip(truths, landscapes, strict=True)
-        ]
-        return np.array(scores)
-
-    best = start or BorderDecoding()
-    highest = scores_of(best)
-    grid = (*GRID, ("min_area_px", _small_areas(truths)))
-    for _ in range(ROUNDS):
-        before = best
-        for field, values in grid:
-            for value in values:
-                if value == getattr(best, field):
-                    continue
-                other = best.model_copy(update={field: value})
-                reached = scores_of(other)
-                if _clearly_higher(reached, highest):
-                    best, highest = other, reached
-        if best == before:
-            break
-    return best
+def only_things(labels: np.ndarray, things: np.ndarray) -> np.ndarray:
+    """The labels (*S,) int32 with 0 where the segment is none of the ``things`` (N,); what is below 0 stays."""
+    if things.all():
+        return np.ascontiguousarray(labels, np.int32)
+    numbers = np.concatenate([[0], np.arange(1, len(things) + 1) * things, [-1]]).astype(np.int32)
+    return numbers[np.maximum(labels, -1)]
 
 
-def _clearly_higher(scores: np.ndarray, others: np.ndarray) -> bool:
-    """Whether scores of the same images are higher in the mean by more than the standard error of their difference.
-
-    NaN on both sides is no difference, on one side it counts as 0.
-    """
-    both = ~(np.isnan(scores) & np.isnan(others))
-    gains = (np.nan_to_num(scores) - np.nan_to_num(others))[both]
-    if not len(gains):
-        return False
-    error = gains.std(ddof=1) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
-    return bool(gains.mean() > max(CLEAR * error, 1e-9))
+def as_volume(pixels: np.ndarray) -> np.ndarray:
+    """An image (H, W) as a volume of one slice, a volume (D, H, W) as it is."""
+    return pixels.reshape((1,) * (3 - pixels.ndim) + pixels.shape)
 
 
-def _small_areas(truths: Sequence[Segmentation]) -> tuple[int, ...]:
-    """Sizes at the small end of the objects there are: shares of their 5 % quantile."""
-    areas = np.concatenate([truth.areas_px for truth in truths])
-    if not len(areas):
-        return ()
-    smallest = float(np.quantile(areas, 0.05))
-    return tuple(sorted({max(1, round(share * smallest)) for share in (0.25, 0.5, 1.0)}))
+def radii_px(areas_px: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Radius of the disc, or ball, of ``areas_px`` (N,) pixels that are so long, in pixels of the finest axis, (N,)."""
+    sizes = areas_px * np.prod(lengths)
+    return np.sqrt(sizes / np.pi) if len(lengths) == 2 else np.cbrt(sizes * 0.75 / np.pi)
 
 
-def _radii_px(segmentation: Segmentation) -> np.ndarray:
-    """Radius of the disc, or ball, as large as each segment, in pixels of the finest axis, (N,)."""
-    sizes = segmentation.areas_px * np.prod(_steps_px(segmentation.ndim, segmentation.geometry))
-    return np.sqrt(sizes / np.pi) if segmentation.ndim == 2 else np.cbrt(sizes * 0.75 / np.pi)
-
-
-def _steps_px(ndim: int, geometry: Geometry) -> np.ndarray:
+def steps_px(ndim: int, spacing: Sequence[float] | None) -> np.ndarray:
     """Length of one pixel along each axis, in pixels of the finest one, (ndim,)."""
-    spacing = np.ones(ndim) if geometry.spacing is None else np.array(geometry.spacing)
-    return spacing / spacing.min()
+    lengths = np.ones(ndim) if spacing is None else np.array(spacing, np.float64)
+    return lengths / lengths.min()
 
 
-def _ball(radius: int, ndim: int, geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (M, 3) to the pixels within ``radius``, near ones first, and how many lie within 0..radius each."""
-    length_of = _steps_px(ndim, geometry)
-    reaches = [range(-int(radius / length), int(radius / length) + 1) for length in length_of]
-    steps = np.array(list(product(*reaches)))
-    lengths = np.sqrt(((steps * length_of) ** 2).sum(axis=1))
-    order = np.argsort(lengths, kind="stable")
-    order = order[(lengths[order] > 0) & (lengths[order] <= radius)]
+def ball(radius: float, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (M, 3) to the pixels within ``radius``, near ones first, and how many lie within 0, 1, 2... of it."""
+    ndim = len(lengths)
+    reaches = [int(radius / length) for length in lengths]
+    steps = np.indices([2 * reach + 1 for reach in reaches]).reshape(ndim, -1).T - reaches
+    apart = np.sqrt(((steps * lengths) ** 2).sum(axis=1))
+    order = np.argsort(apart, kind="stable")
+    order = order[(apart[order] > 0) & (apart[order] <= radius)]
     padded = np.zeros((len(order), 3), np.int64)
     padded[:, 3 - ndim :] = steps[order]
-    return padded, np.searchsorted(lengths[order], np.arange(radius + 1), side="right")
+    return padded, np.searchsorted(apart[order], np.arange(int(radius) + 1), side="right")

@@ -8,7 +8,6 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import Field, ValidationError
 
-from .. import compiled
 from ..classes import ClassSet
 from ..errors import InputError, ReadError
 from ..geometry import UNKNOWN, Geometry
@@ -16,6 +15,7 @@ from ..segmentation import Segmentation
 from ..segmenter import Parameters
 from .flooding import edge_distance
 from .hills import part_hills
+from .parts import blurred, checked_ids, finished, sampling_of
 
 CORE = 0.5
 """Pixels more likely than this to be no background, and less likely than this to be border, are an object's core."""
@@ -96,7 +96,7 @@ def semantic(
     ``weights`` (K,) the largest product wins, so that a class can be asked for more or less often. A segment's score
     is the mean probability of its class over its pixels. Of equal ones the first plane wins.
     """
-    ids = _checked_ids(class_ids, probabilities.shape[:1], unique=True)
+    ids = checked_ids(class_ids, probabilities.shape[:1], unique=True)
     factors = np.ones(len(ids)) if weights is None else np.asarray(weights, np.float64)
     if factors.shape != ids.shape or not (np.isfinite(factors) & (factors >= 0)).all():
         raise InputError(f"weights must be {len(ids)} numbers of 0 or more, one per class, got {weights}")
@@ -155,6 +155,7 @@ def instances(
     decoding: BorderDecoding | None = None,
     *,
     geometry: Geometry | None = None,
+    distance: np.ndarray | None = None,
 ) -> Segmentation:
     """One segment per object, touching ones apart, from the probabilities of their interior, border and outside.
 
@@ -164,7 +165,8 @@ def instances(
 
     1. The landscape is the interior of all classes - ``border_weight`` * border + ``distance_weight`` * the distance
        to the end of the core (at most one typical radius, which counts 1), smoothed. The typical radius is
-       ``typical_depth`` of the cores.
+       ``typical_depth`` of the cores. A ``distance`` (*S,) that a model gave, from 0 where objects end to 1 in their
+       middle, takes the place of that distance.
     2. Its peaks that rise more than ``min_depth`` above the pass to a higher one are the objects' middles; a
        watershed parts the foreground between them.
     3. Of each part an object keeps what is at least ``extent`` of its highest likelihood of being no background, so
@@ -180,7 +182,7 @@ def instances(
     Segments are in the order of their landscape peaks in the scan. Raises ``InputError`` for shapes that differ
     and NaN.
     """
-    landscape = Landscape(interior, border, background, geometry)
+    landscape = Landscape(interior, border, background, geometry, distance)
     return landscape.objects(class_ids, classes, decoding or BorderDecoding())
 
 
@@ -199,21 +201,46 @@ def panoptic(
     ``probabilities`` (K, *S) of the classes ``class_ids``, 0 = background, and ``border`` (*S,) sum to 1; what the
     class set calls stuff is background to the things. Stuff of fewer than ``min_stuff_area_px`` pixels is dropped.
     """
-    ids = _checked_ids(class_ids, probabilities.shape[:1], unique=True)
+    interior, outside, ids = things_and_rest(probabilities, class_ids, classes)
+    if len(ids):
+        things = instances(interior, border, outside, ids, classes, decoding, geometry=geometry)
+    else:
+        things = nothing(border.shape, classes, geometry)
+    return with_stuff(things, probabilities, class_ids, min_stuff_area_px)
+
+
+def things_and_rest(
+    probabilities: np.ndarray, class_ids: Sequence[int] | np.ndarray, classes: ClassSet
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Interior (k, *S) of the things among ``probabilities`` (K, *S), what is none of them (*S,), and their ids (k,).
+
+    ``class_ids`` (K,) are of the planes, 0 = background; stuff is background to the things.
+    """
+    ids = checked_ids(class_ids, probabilities.shape[:1], unique=True)
     thing = np.array([class_id != 0 and classes.of(class_id).thing for class_id in ids])
     shape = probabilities.shape[1:]
     outside = probabilities[~thing].sum(axis=0) if not thing.all() else np.zeros(shape, np.float32)
-    if thing.any():
-        things = instances(
-            probabilities[thing], border, outside, ids[thing], classes, decoding, geometry=geometry
-        )
-    else:
-        things = Segmentation.from_labels(
-            np.zeros(shape, np.int32), class_ids=[], classes=classes, geometry=geometry
-        )
+    return probabilities[thing], outside, ids[thing]
+
+
+def nothing(shape: Sequence[int], classes: ClassSet, geometry: Geometry | None = None) -> Segmentation:
+    """No segment at all."""
+    labels = np.zeros(tuple(shape), np.int32)
+    return Segmentation.from_labels(labels, class_ids=[], classes=classes, geometry=geometry)
+
+
+def with_stuff(
+    things: Segmentation,
+    probabilities: np.ndarray,
+    class_ids: Sequence[int] | np.ndarray,
+    min_stuff_area_px: int = 1,
+) -> Segmentation:
+    """The things, however they were found, and stuff where there is none of them; see ``panoptic``."""
+    ids = checked_ids(class_ids, probabilities.shape[:1], unique=True)
+    thing = np.array([class_id != 0 and things.classes.of(class_id).thing for class_id in ids])
     if thing.all():
         return things
-    stuff = semantic(probabilities[~thing], ids[~thing], classes, geometry=geometry)
+    stuff = semantic(probabilities[~thing], ids[~thing], things.classes)
     labels = np.where(things.labels == 0, stuff.labels, 0)
     kept = np.bincount(labels.reshape(-1), minlength=len(stuff) + 1)[1:] >= max(1, min_stuff_area_px)
     numbers = np.zeros(len(stuff) + 1, np.int32)
@@ -227,14 +254,17 @@ def panoptic(
         things.labels + numbers[labels],
         class_ids=np.concatenate([things.class_ids, stuff.class_ids[kept]]),
         scores=np.concatenate([things.scores, np.clip(scores, 0, 1)]),
-        classes=classes,
-        geometry=geometry,
+        classes=things.classes,
+        geometry=things.geometry,
         copy=False,
     )
 
 
 class Landscape:
-    """One image's probabilities of objects, ready to be decoded many times; what does not change is kept."""
+    """One image's probabilities of objects, ready to be decoded many times; what does not change is kept.
+
+    The arguments are those of ``instances``.
+    """
 
     def __init__(
         self,
@@ -242,6 +272,7 @@ class Landscape:
         border: np.ndarray,
         background: np.ndarray,
         geometry: Geometry | None = None,
+        distance: np.ndarray | None = None,
     ) -> None:
         if interior.ndim not in (3, 4) or not interior.shape[1:] == border.shape == background.shape:
             raise InputError(
@@ -250,50 +281,40 @@ class Landscape:
             )
         self.interior, self.geometry = interior, UNKNOWN if geometry is None else geometry
         self.geometry.check_ndim(border.ndim)
-        spacing = self.geometry.spacing
-        equal = spacing is None or len(set(spacing)) == 1
-        self.sampling = None if equal else np.array(spacing) / min(spacing)  # type: ignore[arg-type]
+        self.sampling = sampling_of(self.geometry)
         self.middle = interior.sum(axis=0, dtype=np.float32)
         self.border = border.astype(np.float32, copy=False)
         self.foreground = 1 - background.astype(np.float32, copy=False)
         if not np.isfinite(self.middle - self.border + self.foreground).all():
             raise InputError("probabilities must be finite numbers, got NaN or infinity")
         core = (self.foreground > CORE) & (self.border < CORE)
-        distance = edge_distance(core, self.sampling).astype(np.float32)
-        self.radius = typical_depth(core, distance)
-        self.distance = np.minimum(distance / np.float32(self.radius), 1)
+        to_edge = edge_distance(core, self.sampling).astype(np.float32)
+        self.radius = typical_depth(core, to_edge)
+        if distance is None:
+            self.distance = np.minimum(to_edge / np.float32(self.radius), 1)
+        elif distance.shape != border.shape or not np.isfinite(distance).all():
+            raise InputError(f"distance must be finite numbers {border.shape}, got {distance.shape}")
+        else:
+            self.distance = np.clip(distance.astype(np.float32, copy=False), 0, 1)
         self._flooded: tuple[BorderDecoding, np.ndarray, np.ndarray] | None = None
 
     def objects(
         self, class_ids: Sequence[int] | np.ndarray, classes: ClassSet, decoding: BorderDecoding
     ) -> Segmentation:
         """The objects, as ``instances`` describes them."""
-        ids = _checked_ids(class_ids, self.interior.shape[:1])
+        ids = checked_ids(class_ids, self.interior.shape[:1])
         parts, sureness = self._flood(decoding)
-        labels = parts.copy()
-        count = int(labels.max())
-        compiled.objects.cut_objects(
-            labels.reshape(-1), sureness.reshape(-1), count, decoding.extent, decoding.min_peak
-        )
-        volume = labels.reshape((1,) * (3 - labels.ndim) + labels.shape)
-        areas = compiled.objects.keep_largest_pieces(volume, count)
-        kept = 1 + np.flatnonzero(areas[1:] >= decoding.min_area_px)
-        numbers = np.zeros(count + 1, np.int32)
-        numbers[kept] = np.arange(1, len(kept) + 1)
-        labels = numbers[labels]
-        flat, count = labels.reshape(-1), len(kept)
-        interior = np.stack([np.bincount(flat, plane.reshape(-1), count + 1)[1:] for plane in self.interior])
-        foreground = np.bincount(flat, self.foreground.reshape(-1), count + 1)[1:] / areas[kept]
-        best = interior.argmax(axis=0)
-        every = interior.sum(axis=0)
-        share = np.divide(interior.max(axis=0), every, out=np.full(count, 1 / len(ids)), where=every > 0)
-        return Segmentation.from_labels(
-            labels,
-            class_ids=ids[best],
-            scores=np.clip(foreground * share, 0, 1),
-            classes=classes,
-            geometry=self.geometry,
-            copy=False,
+        return finished(
+            parts,
+            sureness,
+            self.interior,
+            self.foreground,
+            ids,
+            classes,
+            self.geometry,
+            extent=decoding.extent,
+            min_peak=decoding.min_peak,
+            min_area_px=decoding.min_area_px,
         )
 
     def _flood(self, decoding: BorderDecoding) -> tuple[np.ndarray, np.ndarray]:
@@ -305,25 +326,11 @@ class Landscape:
             height = self.middle - np.float32(decoding.border_weight) * self.border
             height += np.float32(decoding.distance_weight) * self.distance
             sigma = decoding.smoothing * self.radius
-            height = self._blurred(height, sigma)
-            sureness = self._blurred(self.foreground, min(1.0, sigma))
+            height = blurred(height, sigma, self.sampling)
+            sureness = blurred(self.foreground, min(1.0, sigma), self.sampling)
             mask = sureness > floor
             self._flooded = (key, part_hills(height, decoding.min_depth, mask), sureness)
         return self._flooded[1:]
-
-    def _blurred(self, values: np.ndarray, sigma: float) -> np.ndarray:
-        """Gaussian mean of float32 values, ``sigma`` in pixels of the finest axis; edge pixels repeat outwards."""
-        if sigma < 0.1:
-            return values
-        if values.ndim == 2 and self.sampling is None:
-            import cv2
-
-            size = 2 * int(np.ceil(4 * sigma)) + 1
-            return cv2.GaussianBlur(values, (size, size), sigma, borderType=cv2.BORDER_REPLICATE)
-        from scipy import ndimage
-
-        sigmas = sigma if self.sampling is None else sigma / self.sampling
-        return ndimage.gaussian_filter(values, sigmas, mode="nearest")
 
 
 def typical_depth(core: np.ndarray, distance: np.ndarray) -> float:
@@ -345,14 +352,3 @@ def typical_depth(core: np.ndarray, distance: np.ndarray) -> float:
     depths = np.sort(depths[1:])
     share = np.cumsum(depths.astype(np.float64) ** core.ndim)
     return float(depths[np.searchsorted(share, share[-1] / 2)])
-
-
-def _checked_ids(
-    class_ids: Sequence[int] | np.ndarray, shape: tuple[int, ...], unique: bool = False
-) -> np.ndarray:
-    ids = np.asarray(class_ids, np.int64)
-    if ids.shape != shape or not len(ids):
-        raise InputError(f"class_ids must be one per plane, {shape[0] if shape else 0}, got {len(ids)}")
-    if unique and len(np.unique(ids)) < len(ids):
-        raise InputError(f"class_ids must differ, got {ids.tolist()}")
-    return ids

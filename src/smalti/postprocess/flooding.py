@@ -139,7 +139,7 @@ def depth_markers(
     return markers
 
 
-def edge_distance(mask: np.ndarray, sampling: Sequence[float] | None = None) -> np.ndarray:
+def edge_distance(mask: np.ndarray, sampling: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
     """Euclidean distance of each pixel of ``mask`` (*S,) bool from the nearest outside it, 0 outside.
 
     In pixels, or in the unit of ``sampling``, the length of a pixel along each axis. What lies beyond the image is

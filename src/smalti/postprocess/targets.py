@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from ..classes import ClassSet
 from ..errors import InputError, ReadError
-from ..geometry import Geometry
 from ..segmentation import Segmentation
-from . import decode
-from .border import border_targets
-from .decode import BorderDecoding
+from .border import MAX_WIDTH_PX, border_of_labels
 
 Task = Literal["semantic", "instance", "panoptic"]
+TASKS: tuple[Task, ...] = get_args(Task)
 
 UNLABELLED = -1
 BACKGROUND = "background"
@@ -62,17 +60,31 @@ class Targets:
 
     def map(self, truth: Segmentation) -> np.ndarray:
         """The number of each pixel's target (*S,) int16, -1 where nobody said."""
-        semantic = truth.semantic_map()
-        highest = max(int(semantic.max(initial=0)), *self.class_ids)
-        lookup = np.full(highest + 1, UNLABELLED, np.int16)
-        for number, class_id in enumerate(self.class_ids):
-            if class_id >= 0:
-                lookup[class_id] = number
-        targets = lookup[semantic]
+        flat = truth.panoptic()
+        things = np.array([truth.classes.of(class_id).thing for class_id in flat.class_ids], bool)
+        labels = np.where(flat.void, np.int32(-1), flat.labels) if flat.void_px else flat.labels
+        spacing = flat.geometry.spacing
+        return self.map_labels(labels, flat.class_ids, things, spacing, areas_px=flat.areas_px)
+
+    def map_labels(
+        self,
+        labels: np.ndarray,
+        class_ids: np.ndarray,
+        things: np.ndarray,
+        spacing: Sequence[float] | None = None,
+        *,
+        areas_px: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """The same of plain arrays: ``labels`` (*S,) int32 number segments of ``class_ids`` (N,), -1 is void.
+
+        The other arguments are those of ``border.border_of_labels``.
+        """
+        number_of = {class_id: number for number, class_id in enumerate(self.class_ids) if class_id >= 0}
+        numbers = [number_of.get(int(class_id), UNLABELLED) for class_id in (0, *class_ids)]
+        targets = np.array([*numbers, UNLABELLED], np.int16)[np.maximum(labels, -1)]  # void, -1, is the last
         if self.bordered:
-            targets[border_targets(truth, self.border_px)] = len(self) - 1
-        if truth.void_px:
-            targets[truth.void] = UNLABELLED
+            border = border_of_labels(labels, things, self.border_px, spacing=spacing, areas_px=areas_px)
+            targets[border] = len(self) - 1
         return targets
 
     def described(self) -> dict[str, Any]:
@@ -84,10 +96,12 @@ class Targets:
         """From ``described``; every class is one of ``classes``. Raises ``ReadError`` for what cannot be."""
         names, ids = tuple(map(str, said["names"])), tuple(int(one) for one in said["class_ids"])
         targets = cls(names, ids, int(said["border_px"]))
-        if len(names) != len(ids) or len(set(ids)) != len(ids):
+        if not ids or len(names) != len(ids) or len(set(ids)) != len(ids):
             raise ReadError(f"{len(names)} names of targets need as many different class ids, got {ids}")
-        if targets.bordered != (ids[-1] == -1) or -1 in ids[:-1] or not any(one > 0 for one in ids):
+        if targets.bordered != (ids[-1] == -1) or min(ids[:-1], default=0) < 0 or max(ids) <= 0:
             raise ReadError("a border is the last target, and there is a class before it")
+        if not 0 <= targets.border_px <= MAX_WIDTH_PX:
+            raise ReadError(f"border_px is from 0 to {MAX_WIDTH_PX}, got {targets.border_px}")
         for class_id in ids:
             if class_id > 0:
                 classes.of(class_id)
@@ -131,21 +145,3 @@ def object_planes(
         else np.zeros(planes.shape[1:], np.float32)
     )
     return planes[places], border_plane(planes, targets), outside, ids
-
-
-def decoded(
-    planes: np.ndarray,
-    targets: Targets,
-    task: Task,
-    classes: ClassSet,
-    decoding: BorderDecoding | None,
-    geometry: Geometry,
-) -> Segmentation:
-    """The objects, and stuff where that is the task, in probabilities (K, *S) of ``targets``."""
-    if task == "panoptic":
-        border = border_plane(planes, targets)
-        kept = [number for number, class_id in enumerate(targets.class_ids) if class_id >= 0]
-        ids = [targets.class_ids[number] for number in kept]
-        return decode.panoptic(planes[kept], border, ids, classes, decoding, geometry=geometry)
-    interior, border, background, ids = object_planes(planes, targets)
-    return decode.instances(interior, border, background, ids, classes, decoding, geometry=geometry)

@@ -58,7 +58,7 @@ def contact_sheet(
             captions.append(f"epoch {column}" if alone else step.name)
     originals = pictures[:: 1 + len(steps)]
     aspect = min(2.0, max(0.5, *(picture.shape[1] / picture.shape[0] for picture in originals)))
-    cells = [_in_cell(picture, height_px, round(height_px * aspect)) for picture in pictures]
+    cells = [in_cell(picture, height_px, round(height_px * aspect)) for picture in pictures]
     return Image(side_by_side(cells, captions, height_px=height_px, columns=1 + len(steps)))
 
 
@@ -89,7 +89,7 @@ def _picture(image: Image, truth: Segmentation | None, z: int | None, height_px:
     return picture
 
 
-def _in_cell(picture: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+def in_cell(picture: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
     """The picture as large as it fits in a white cell, so that columns stand below each other."""
     scale = min(height_px / picture.shape[0], width_px / picture.shape[1])
     size = [max(1, round(length * scale)) for length in picture.shape[:2]]

@@ -1,0 +1,1 @@
+"""Networks in plain torch: encoders, nets, and the heads that make planes of their features."""

@@ -1,0 +1,1 @@
+"""Training of networks: from a dataset and a budget to a fitted model."""

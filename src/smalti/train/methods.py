@@ -1,0 +1,161 @@
+"""Networks as methods: what ``smalti fit --method unet`` makes, with the fields of a plan as its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field, create_model
+
+from ..classes import ClassSet
+from ..errors import InputError
+from ..image import Image
+from ..io.bundle import Bundle
+from ..optional import require
+from ..runtime.fitted import FittedNetwork
+from ..sample import Sample
+from ..segmentation import Segmentation
+from ..segmenter import Method, Prompts, check_prompts
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from .run import Run
+
+OF_PLAN = [name for name in Plan.model_fields if name not in ("version", "network", "reasons", "augment")]
+"""Fields of a plan that are parameters of every network; left open, they are planned from the data."""
+
+PlannedSettings = create_model(
+    "PlannedSettings",
+    __base__=Method,
+    **{
+        name: (
+            Plan.model_fields[name].annotation | None,
+            Field(None, description=Plan.model_fields[name].description),
+        )  # type: ignore[operator]
+        for name in OF_PLAN
+    },
+)
+
+
+class NetworkMethod(PlannedSettings):  # type: ignore[misc, valid-type]  # pydantic makes it of the fields of Plan
+    """A network that learns from annotated images. What is left open is planned from them, see ``Plan``.
+
+    What ``fit`` gives predicts, is saved as a bundle, and does not change.
+    """
+
+    ndims: ClassVar[tuple[int, ...]] = (2,)
+    learns_in_runs: ClassVar[bool] = True
+
+    augment: str | dict[str, Any] | None = Field(
+        None, description="How crops are changed at random: a preset's name, or a chain of augmentations."
+    )
+    metric: str | None = Field(
+        None,
+        description="Metric that validations are scored and decoding is tuned by; the first of the task.",
+    )
+    weights: Path | None = Field(
+        None,
+        description="Weights to begin with, by name: a .smalti bundle, .safetensors, or a torch state dict.",
+    )
+    freeze: str | None = Field(
+        None,
+        description="Parts of the network that stay as they are: encoder, or patterns such as down.0.*,stem.*",
+    )
+    teacher: Path | None = Field(
+        None, description="A larger model (.smalti) whose answers are learned from, too."
+    )
+
+    def fit(
+        self,
+        data: Iterable[Sample],
+        *,
+        classes: ClassSet | None = None,
+        validation: Sequence[Sample] = (),
+        plan: Plan | None = None,
+        run: Run | None = None,
+        progress: Any = None,
+    ) -> FittedNetwork:
+        """A network that has learned from annotated samples such as a ``Dataset``.
+
+        ``validation`` are samples to judge by; without them some are held out, as the plan says. With ``plan``
+        nothing is planned anew. ``run`` says where the training keeps what it has come to and who watches it.
+        Raises ``InputError`` where nothing can be learned, ``MissingExtra`` without torch, and ``Diverged`` where the
+        loss is no number any more.
+        """
+        require("torch", "train")
+        require("safetensors", "train")
+        from .fitting import fit_network
+        from .run import Run
+        from .starting import start_of
+
+        if isinstance(data, str | Path | Image):
+            raise InputError(
+                f"{self.name} learns from annotated samples, such as Dataset.open gives; got {data!r}"
+            )
+        samples = list(data)
+        classes = classes or getattr(data, "classes", None) or (samples[0].truth.classes if samples else None)
+        if classes is None:
+            raise InputError("there is no sample to learn from")
+        if plan is not None and plan.network != self.name:
+            raise InputError(f"the plan is for the network {plan.network}, not {self.name}; fit that method")
+        return fit_network(
+            self.name,
+            {"network": self.name, **({"validate_on": "split"} if validation else {}), **self.decided()},
+            samples,
+            classes,
+            validation=validation,
+            plan=plan,
+            metric=self.metric,
+            start=start_of(self.weights, self.freeze, self.teacher),
+            run=run or Run(),
+        )
+
+    def decided(self) -> dict[str, Any]:
+        """The fields of the plan that are given."""
+        given = {name: getattr(self, name) for name in (*OF_PLAN, "augment")}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def predict(self, image: Image, prompts: Prompts | None = None) -> Segmentation:
+        """Raises ``InputError``: a network must learn before it can say anything."""
+        check_prompts(self, prompts)
+        raise InputError(
+            f"{self.name} has to learn first: smalti fit DATASET --method {self.name} --out m.smalti, "
+            "then predict with --model m.smalti"
+        )
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> FittedNetwork:
+        """The fitted network that ``FittedNetwork.to_bundle`` made. Raises ``ReadError``."""
+        return FittedNetwork.from_bundle(bundle)
+
+
+class Unet(NetworkMethod):
+    """A contracting and an expanding path that meet at every size: sharp outlines, little data, 2-D and 3-D."""
+
+    name: ClassVar[str] = "unet"
+    ndims: ClassVar[tuple[int, ...]] = (2, 3)
+    source: ClassVar[str] = (
+        "Ronneberger et al., MICCAI (2015); Isensee et al., nnU-Net, Nature Methods 18 (2021)"
+    )
+
+
+class Fcn(NetworkMethod):
+    """A classification network made to answer for every pixel, with skips from finer maps."""
+
+    name: ClassVar[str] = "fcn"
+    source: ClassVar[str] = "Long, Shelhamer, Darrell, CVPR (2015)"
+
+
+class DeepLab(NetworkMethod):
+    """Atrous convolutions that see at several scales at once, and a skip for the outlines."""
+
+    name: ClassVar[str] = "deeplab"
+    source: ClassVar[str] = "Chen et al., DeepLabv3+, ECCV (2018)"
+
+
+class Fast(NetworkMethod):
+    """A light network for scenes in real time on a CPU."""
+
+    name: ClassVar[str] = "fast"
+    source: ClassVar[str] = "see smalti.deep.fast"
