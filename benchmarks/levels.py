@@ -53,7 +53,7 @@ def note() -> str:
     share = np.count_nonzero(mask_logits() > 0) / mask_logits().size
     return (
         f"{COUNT} planes of {COARSE_HW[0]} x {COARSE_HW[1]} to {IMAGE_HW[0]} x {IMAGE_HW[1]}, objects of "
-        f"{100 * share:.1f} % of the image on average"
+        f"{100 * share:.1f} % of the image on average; bool masks against runs, the same pixels"
     )
 
 
@@ -70,22 +70,14 @@ if find_spec("torch"):
             for plane in planes
         ]
 
+    @row("masks-4k-interpolate", peer="torch interpolate and threshold, one mask at a time", target=40)
     def against_torch() -> Comparison:
         import torch
 
         torch.set_num_threads(1)
-        mask_logits()
-        return Comparison(interpolated, ours, same_masks, note() + "; bool masks against runs, IoU 1 checked")
+        return Comparison(interpolated, ours, same_masks, note())
 
-    row("masks-4k-interpolate", peer="torch interpolate and threshold, one mask at a time", target=40)(
-        against_torch
-    )
-    row(
-        "masks-4k-memory",
-        peer="torch interpolate and threshold, one mask at a time",
-        what="memory",
-        limit_mb=20,
-    )(against_torch)
+    row("masks-4k-memory", peer="torch as in masks-4k-interpolate", what="memory", limit_mb=20)(against_torch)
 
 
 if find_spec("torch") and find_spec("transformers"):
@@ -97,19 +89,15 @@ if find_spec("torch") and find_spec("transformers"):
 
         torch.set_num_threads(1)
         processor = SamImageProcessorPil()
-        planes = torch.from_numpy(mask_logits())[None]
+        planes = torch.from_numpy(mask_logits())[None]  # one image
         input_size = {"height": INPUT_HW[0], "width": INPUT_HW[1]}
 
         def theirs() -> np.ndarray:
-            masks = processor.post_process_masks(
-                [planes[0][None]], [IMAGE_HW], [INPUT_HW], pad_size=input_size
-            )
+            masks = processor.post_process_masks([planes], [IMAGE_HW], [INPUT_HW], pad_size=input_size)
             return masks[0][0].numpy()
 
         def padded() -> Segmentation:
             return segments_from_padded_logits(mask_logits(), IMAGE_HW, input_hw=INPUT_HW, valid_hw=INPUT_HW)
 
         through = f"; through the network's input of {INPUT_HW[0]} x {INPUT_HW[1]}, as it does"
-        return Comparison(
-            theirs, padded, same_masks, note() + through + "; bool masks against runs, IoU 1 checked"
-        )
+        return Comparison(theirs, padded, same_masks, note() + through)

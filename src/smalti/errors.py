@@ -30,6 +30,10 @@ class WriteError(SmaltiError, OSError):
     """A place that cannot be written."""
 
 
+class Interrupted(SmaltiError):
+    """Somebody stopped a long work; what it had come to is kept, and the message says how to go on."""
+
+
 class MissingExtra(SmaltiError, ImportError):
     """An optional library is needed and not installed."""
 

@@ -9,8 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from smalti.deep.nets import NETS, make_net, make_network
 from smalti.deep.network import Network
@@ -38,7 +37,10 @@ VARIANTS = {
         "fcn",
         {"encoder": "resnet18", "finest": 16, "width": 8, "encoder_parameters": {"width": 4}},
     ),
-    "unet-residual-instance": ("unet", {"width": 4, "strides": [2, 2], "block": "residual", "norm": "instance"}),
+    "unet-residual-instance": (
+        "unet",
+        {"width": 4, "strides": [2, 2], "block": "residual", "norm": "instance"},
+    ),
     "unet-separable-deep": (
         "unet",
         {"width": 4, "strides": [2, 2], "block": "separable", "stem_stride": 2, "deep_supervision": True},
@@ -63,14 +65,6 @@ def offers_volumes(name: str) -> bool:
 
 
 VOLUMES = [name for name in ALL if offers_volumes(name)]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # the maps are tiny: threads would only wait for each other
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(params=ALL)
@@ -221,7 +215,9 @@ def exported(network: Network, ndim: int) -> bytes:
     with warnings.catch_warnings():
         # the other exporter, which takes forty times as long and writes the paths of this machine into the file
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.filterwarnings("ignore", "ONNX export mode", UserWarning)  # of instance norms, which know one mode
+        warnings.filterwarnings(
+            "ignore", "ONNX export mode", UserWarning
+        )  # of instance norms, which know one mode
         torch.onnx.export(
             network,
             (torch.zeros(2, 2, *[32] * ndim),),

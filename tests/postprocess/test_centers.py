@@ -11,7 +11,13 @@ from perfect_planes import perfect_planes
 from smalti.classes import OBJECT, ClassSet
 from smalti.errors import InputError
 from smalti.geometry import Geometry
-from smalti.postprocess.centers import CenterDecoding, Votes, instances_by_centers, nearest_centers, typical_radius
+from smalti.postprocess.centers import (
+    CenterDecoding,
+    Votes,
+    instances_by_centers,
+    nearest_centers,
+    typical_radius,
+)
 from smalti.postprocess.planes import Planes
 from smalti.postprocess.targets import Targets
 from smalti.segmentation import Segmentation
@@ -29,7 +35,14 @@ def decoded(labels, decoding=EXACT, spacing=None):
     planes = perfect_planes(labels, kinds, spacing=spacing)
     geometry = None if spacing is None else Geometry(spacing, "um")
     return instances_by_centers(
-        planes[1:2], planes[0], planes[kinds.heat], planes[kinds.offsets], [1], OBJECT, decoding, geometry=geometry
+        planes[1:2],
+        planes[0],
+        planes[kinds.heat],
+        planes[kinds.offsets],
+        [1],
+        OBJECT,
+        decoding,
+        geometry=geometry,
     )
 
 
@@ -85,7 +98,10 @@ def test_without_centres_nothing_is_found():
     mask = np.ones((3, 4), bool)
     assert not nearest_centers(np.zeros((2, 3, 4)), mask, np.zeros((0, 2)), np.ones(2)).any()
     nothing = np.zeros((3, 4), np.float32)
-    assert len(instances_by_centers((nothing + 1)[None], nothing, nothing, np.stack([nothing] * 2), [1], OBJECT)) == 0
+    assert (
+        len(instances_by_centers((nothing + 1)[None], nothing, nothing, np.stack([nothing] * 2), [1], OBJECT))
+        == 0
+    )
 
 
 # There and back
@@ -108,10 +124,10 @@ def test_a_pixel_alone_comes_back():
     assert same_objects(labels, decoded(labels).labels)
 
 
-def test_pixels_side_by_side_do_not():
-    labels = np.zeros((5, 9), int)
-    labels[2, 3], labels[2, 4] = 1, 2
-    assert decoded(labels).areas_px.tolist() == [2]
+@pytest.mark.parametrize("side", [1, 2])
+def test_tiny_objects_side_by_side_do_not(side):
+    labels = np.kron([[0, 0, 0], [1, 2, 0], [0, 0, 0]], np.ones((side, side), int))
+    assert decoded(labels).areas_px.tolist() == [2 * side**2]
 
 
 @pytest.mark.parametrize("radius", [3, 8, 20, 40])
@@ -131,13 +147,13 @@ def test_balls_that_touch_come_back_from_flat_voxels():
 
 @st.composite
 def boxes(draw, ndim):
-    """Boxes of any size that may touch but do not overlap, at least two pixels long."""
-    shape = (18,) * ndim if ndim == 2 else (9,) * ndim
+    """Boxes of any size that may touch but do not overlap, at least three pixels long: centres of smaller ones adjoin."""
+    shape = (18 if ndim == 2 else 9,) * ndim
     labels = np.zeros(shape, int)
     for number in range(1, draw(st.integers(1, 8)) + 1):
         place = tuple(
-            slice(low, low + draw(st.integers(2, 7)))
-            for low in (draw(st.integers(0, length - 2)) for length in shape)
+            slice(low, low + draw(st.integers(3, 7)))
+            for low in (draw(st.integers(0, length - 3)) for length in shape)
         )
         if not labels[place].any():
             labels[place] = number
@@ -196,7 +212,9 @@ def test_what_points_to_no_centre_belongs_to_none():
     heat[:, 30:] = 0
     alone = instances_by_centers(interior, background, heat, offsets, [1], OBJECT, CenterDecoding(reach=1.5))
     assert same_objects(np.where(labels == 1, 1, 0), alone.labels)
-    everything = instances_by_centers(interior, background, heat, offsets, [1], OBJECT, CenterDecoding(reach=5))
+    everything = instances_by_centers(
+        interior, background, heat, offsets, [1], OBJECT, CenterDecoding(reach=5)
+    )
     assert len(everything) == 1
 
 

@@ -42,7 +42,7 @@ def test_panoptic_has_things_apart_and_stuff(decoding):
 
 
 def test_instances_are_found_by_what_the_decoding_says():
-    labels, planes = a_scene()
+    _, planes = a_scene()
     planes[EVERYTHING.heat] = 0
     assert len(segments(planes, EVERYTHING, "instance", SCENE, CenterDecoding())) == 0
     assert len(segments(planes, EVERYTHING, "instance", SCENE, BorderDecoding(smoothing=0))) >= 2

@@ -69,8 +69,12 @@ def test_centres_are_tuned_by_the_same_search():
     kinds = Planes(Targets(("background", "object"), (0, 1)), 2, centers=True)
     planes = perfect_planes(labels, kinds)
     heat = planes[kinds.heat]
-    heat[::7, ::7] = np.maximum(heat[::7, ::7], 0.25 * planes[1, ::7, ::7])  # false centres all over the objects
-    votes = Votes(planes[1:2], planes[0], heat, 0.4 * planes[kinds.offsets])  # and half way is enough to go astray
+    heat[::7, ::7] = np.maximum(
+        heat[::7, ::7], 0.25 * planes[1, ::7, ::7]
+    )  # false centres all over the objects
+    votes = Votes(
+        planes[1:2], planes[0], heat, 0.4 * planes[kinds.offsets]
+    )  # and half way is enough to go astray
 
     def right_number(truth, predicted):
         return 1 / (1 + abs(len(truth) - len(predicted)))

@@ -7,6 +7,7 @@ import pytest
 
 from smalti.classes import ClassSet
 from smalti.data.augment.presets import preset
+from smalti.data.dataset import Dataset
 from smalti.data.scenes import scene_classes, scenes
 from smalti.errors import InputError, UnknownName
 from smalti.image import Image
@@ -391,6 +392,10 @@ def test_some_images_are_held_out_whole_groups_of_them_or_none():
     assert own.epoch_steps == math.ceil(30 / own.batch_size)
     one = plan(found(num_samples=1, num_groups=1))
     assert one.validate_on == "none" and "one image only" in one.reasons["validate_on"]
+    with pytest.raises(InputError, match="there is one image"):
+        plan(found(num_samples=1, num_groups=1), validate_on="images")
+    most = plan(found(), validation_share=0.5)
+    assert most.epoch_steps == math.ceil(20 / most.batch_size)
     large = plan(found(num_samples=2000, num_groups=2000))
     assert large.validation_share * 2000 == 50
 
@@ -454,3 +459,35 @@ def test_one_image_is_planned_for():
 def test_class_found_refuses_shares_that_cannot_be():
     with pytest.raises(ValueError, match="pixel_share"):
         ClassFound.model_validate(a_class(pixel_share=2.0))
+
+
+@pytest.mark.realdata
+def test_volumes_of_two_scanners_are_normalised_each_and_keep_their_front(data_dir):
+    volumes_here = Dataset.open(data_dir / "msd_hippocampus")[:12]
+    made = make_plan(survey(volumes_here, volumes_here.classes), {}, LAPTOP, 600.0)
+    assert made.normalise == "zscore" and made.ndim == 3 and made.spacing is None
+    assert "flip y" in made.reasons["augment"]  # one part of the hippocampus lies in front of the other
+
+
+@pytest.mark.realdata
+def test_streets_are_scenes_with_an_up_and_a_down(data_dir):
+    streets = Dataset.open(data_dir / "camvid", classes="camvid").split("train")[:24]
+    made = make_plan(survey(streets, streets.classes), {}, LAPTOP, 600.0)
+    assert made.task == "semantic" and "so up is not down" in made.reasons["augment"]
+    assert "without" not in made.reasons["augment"]  # left and right may change places
+    assert made.crop_px[1] > made.crop_px[0] and "quarter-turn" not in [
+        step.name for step in made.augment.steps
+    ]
+
+
+@pytest.mark.parametrize(
+    "fingerprint", [found(), volumes((9, 90, 80), spacing=(4, 1, 1)), semantic(0.5, 0.5, lean=(-0.4, 0))]
+)
+def test_the_planned_net_can_be_made_and_takes_the_crop(fingerprint):
+    torch = pytest.importorskip("torch")
+    from smalti.deep.nets import make_network
+
+    made = plan(fingerprint, budget_s=60, network_settings={"width": 2})
+    network = make_network(made.network, 1, 3, made.ndim, made.network_settings).eval()
+    with torch.no_grad():
+        assert network(torch.zeros(1, 1, *made.crop_px)).shape == (1, 3, *made.crop_px)

@@ -119,6 +119,20 @@ def test_classes_that_lie_above_in_every_image_give_an_axis_its_direction():
     assert few.leaning("y") is None and not few.directions_known
 
 
+def test_frames_that_follow_each_other_say_the_same_again():
+    def a_frame(name, at):
+        truth = np.full((20, 60), 1)
+        truth[:, at : at + 6] = 2
+        return a_sample(name, truth.astype(np.uint8), Segmentation.from_semantic_map(truth, STUFF))
+
+    drifting = [34 + 20 * k // 24 for k in range(24)]  # right of the middle in one long stretch
+    shuffled = [drifting[7 * k % 24] for k in range(24)]
+    video = survey([a_frame(str(k), at) for k, at in enumerate(drifting)]).classes[1]
+    apart = survey([a_frame(str(k), at) for k, at in enumerate(shuffled)]).classes[1]
+    assert video.lean == pytest.approx(apart.lean)
+    assert video.lean_error[1] > 2 * apart.lean_error[1]
+
+
 def test_values_are_shares_of_unsigned_numbers():
     bright = cells(value=255, ground=0)
     found = survey([bright])

@@ -30,7 +30,8 @@ EVERYTHING = Planes(Targets(("background", "object"), (0, 1)), 2, centers=True, 
 
 def drawn(text):
     """A label map: digits are objects, dots are ground, question marks void."""
-    return np.array([[{".": 0, "?": -1}.get(sign) or int(sign.strip(".") or 0) for sign in row] for row in text.split()])
+    numbers = {".": 0, "?": -1} | {str(digit): digit for digit in range(10)}
+    return np.array([[numbers[sign] for sign in row] for row in text.split()])
 
 
 def of_objects(labels, planes=EVERYTHING, spacing=None):
@@ -51,7 +52,9 @@ def blocks(drawn_numbers):
 
 
 def test_classes_are_those_of_the_targets_and_void_is_not_said():
-    labels = drawn("11122 11122 11122 333.. 333?. 44444")  # 3 is of a class that is no target, but ends the others
+    labels = drawn(
+        "11122 11122 11122 333.. 333?. 44444"
+    )  # 3 is of a class that is no target, but ends the others
     found = crop_targets(labels, np.array([4, 4, 9, 2]), Planes(TARGETS, 2), KINDS)
     assert set(found) == {"classes"} and found["classes"].dtype == np.int64
     assert found["classes"].tolist() == [
@@ -168,16 +171,18 @@ def test_nothing_to_see_gives_empty_targets():
 @given(labels=label_maps(3))
 def test_targets_turn_with_the_crop(axis, labels):
     planes = Planes(EVERYTHING.targets, 3, centers=True, distance=True)
-    labels, _ = ndimage.label(labels > 0)  # blocks and what hangs together of them: centres of mass are their own
+    labels, _ = ndimage.label(
+        labels > 0
+    )  # blocks and what hangs together of them: centres of mass are their own
     straight, flipped = of_objects(labels, planes), of_objects(np.flip(labels, axis), planes)
     for name in ("classes", "object", "distance"):
         assert straight[name] == pytest.approx(np.flip(flipped[name], axis), abs=1e-5)
-    convex = [
-        (labels[part] == number).all() for number, part in enumerate(ndimage.find_objects(labels), 1)
-    ]
+    convex = [(labels[part] == number).all() for number, part in enumerate(ndimage.find_objects(labels), 1)]
     if all(convex):
         assert straight["heat"] == pytest.approx(np.flip(flipped["heat"], axis), abs=1e-5)
-        back = np.flip(flipped["offsets"], axis + 1) * np.where(np.arange(3) == axis, -1, 1).reshape(3, 1, 1, 1)
+        back = np.flip(flipped["offsets"], axis + 1) * np.where(np.arange(3) == axis, -1, 1).reshape(
+            3, 1, 1, 1
+        )
         assert straight["offsets"] == pytest.approx(back, abs=1e-5)
 
 

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import Interrupted
 from .datasets import Fold, Format, SkipFaulty, Source, Split, Splits, opening_of
 from .segmenting import MaxPixels, Page, Spacing, reading_of
 from .terminal import AsJson, counting, end_with, print_table, table_of
+from .training import stopping, training
 
 if TYPE_CHECKING:
     from ..service.explanation import Explanation
     from ..service.models import Fitted
     from ..service.suggestions import Suggestions
+    from ..train.plan import Plan
 
 commands = typer.Typer()
 
@@ -64,15 +67,38 @@ def fit_command(
     splits: Splits = None,
     fold: Fold = None,
     skip_faulty: SkipFaulty = False,
+    task: Annotated[
+        str | None,
+        typer.Option(help="semantic, instance or panoptic; what the annotations are unless given."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Time that a network may take to train, such as 10m or 1h30m.")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="Plan (JSON) to follow; one is made and kept in name.run otherwise.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with the training that was stopped.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit a method to an annotated dataset and write the model."""
     from ..segmenter import parse_settings
     from ..service.models import fit_model
+    from ..service.training import Training, seconds_of
 
     opening = opening_of(format, options, skip_faulty, splits, split, fold)
-    with counting("fitting", None) as progress:
-        fitted = fit_model(source, out, method, parse_settings(settings or []), opening, progress)
+    given = parse_settings(settings or []) | ({} if task is None else {"task": task})
+    budget_s = None if budget is None else seconds_of(budget)
+
+    def told(plan: Plan) -> None:
+        if not as_json:
+            typer.echo(f"{plan.explain()}\n", err=True)
+
+    with counting("fitting", None) as progress, training(as_json) as watch, stopping() as stopped:
+        work = Training(budget_s, plan, resume, watch, told, stopped)
+        try:
+            fitted = fit_model(source, out, method, given, opening, progress, work)
+        except Interrupted as error:
+            raise Interrupted(f"{error}; to go on, give the same command with --resume") from error
     if as_json:
         typer.echo(json.dumps(fitted.to_json()))
         return

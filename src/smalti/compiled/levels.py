@@ -225,7 +225,7 @@ def _band(
                     slope = b - a
                     one, other = (-error - a) / slope, (error - a) / slope
                     lowest, highest = min(one, other), max(one, other)
-                    guess = p + np.int64(min(max(lowest, 0.0), 1.0) * pixels_a_cell)
+                    guess = np.int64((cell + min(max(lowest, 0.0), 1.0) + 0.5) * pixels_a_cell)
                     unsure = _crossing(far_x, p, q, lowest, guess)
                     sure = unsure
                     while sure < q and far_x[sure] <= highest:

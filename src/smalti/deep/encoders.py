@@ -90,17 +90,19 @@ class Plain(nn.Module):
             self.stem.append(ConvNorm(channels, width, ndim, stride=1 if number else 2, kind=norm))
             channels = width
         self.layers = nn.ModuleList()
-        before = 2
+        before, spacing = 2, 1
         for own, stride, dilation, count in zip(
             self.widths, self.strides, dilations, blocks[1:], strict=True
         ):
             stage = nn.Sequential()
             for number in range(count):
                 step = 1 if number else stride // before
-                stage.append(ConvNorm(channels, own, ndim, stride=step, dilation=dilation, kind=norm))
+                # the first looks at pixels that are still as near as in the stage before
+                apart = dilation if number else spacing
+                stage.append(ConvNorm(channels, own, ndim, stride=step, dilation=apart, kind=norm))
                 channels = own
             self.layers.append(stage)
-            before = stride
+            before, spacing = stride, dilation
 
     @property
     def stages(self) -> list[list[nn.Module]]:
@@ -118,18 +120,25 @@ class Plain(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut."""
+    """Two 3 x 3 convolutions beside a shortcut, the first strides; ``after`` is the dilation of the second."""
 
     expansion = 1
 
     def __init__(
-        self, in_channels: int, width: int, ndim: int, stride: int, dilation: int, kind: Norm = "batch"
+        self,
+        in_channels: int,
+        width: int,
+        ndim: int,
+        stride: int,
+        dilation: int,
+        after: int,
+        kind: Norm = "batch",
     ) -> None:
         super().__init__()
         self.conv1 = _conv(in_channels, width, ndim, 3, stride, dilation)
         self.bn1 = make_norm(kind, width, ndim)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = _conv(width, width, ndim, 3, 1, dilation)
+        self.conv2 = _conv(width, width, ndim, 3, 1, after)
         self.bn2 = make_norm(kind, width, ndim)
         self.downsample = _shortcut(in_channels, width, ndim, stride, kind)
 
@@ -141,12 +150,19 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 3 x 3 convolution between two of 1 x 1, which narrow and widen, beside a shortcut."""
+    """A 3 x 3 convolution between two of 1 x 1, which narrow and widen, beside a shortcut; nothing is ``after``."""
 
     expansion = 4
 
     def __init__(
-        self, in_channels: int, width: int, ndim: int, stride: int, dilation: int, kind: Norm = "batch"
+        self,
+        in_channels: int,
+        width: int,
+        ndim: int,
+        stride: int,
+        dilation: int,
+        after: int,
+        kind: Norm = "batch",
     ) -> None:
         super().__init__()
         wide = self.expansion * width
@@ -195,16 +211,19 @@ class ResNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = MAX_POOLS[ndim](3, 2, 1)
         channels = width
-        before_stride, before_dilation = 4, 1
+        before, spacing = 4, 1
         for stage in range(4):
             blocks = nn.Sequential()
             for number in range(self.depths[stage]):
-                stride = 1 if number else self.strides[stage] // before_stride
-                dilation = dilations[stage] if number else before_dilation
-                blocks.append(self.block(channels, width * 2**stage, ndim, stride, dilation, norm))
+                stride = 1 if number else self.strides[stage] // before
+                # what would stride looks at pixels that are still as near as in the stage before
+                apart = dilations[stage] if number else spacing
+                blocks.append(
+                    self.block(channels, width * 2**stage, ndim, stride, apart, dilations[stage], norm)
+                )
                 channels = self.widths[stage]
             self.add_module(f"layer{stage + 1}", blocks)
-            before_stride, before_dilation = self.strides[stage], dilations[stage]
+            before, spacing = self.strides[stage], dilations[stage]
         for module in self.modules():
             if isinstance(module, CONVOLUTIONS[ndim]):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -147,13 +147,12 @@ def _new(config: Any) -> nn.Module:
 
 def _fill(model: nn.Module, source: str, told: Mapping[str, Any], channels: int, online: bool) -> None:
     """Give ``model`` the weights at ``source``, its first convolution adapted from ``channels``."""
-    transformers = require("transformers", "hf")
     try:
-        loaded, said = transformers.AutoBackbone.from_pretrained(
+        # of the class itself: AutoBackbone asks the hub first whether there is such a model, for a folder, too
+        loaded, said = type(model).from_pretrained(
             source,
             config=_configuration(told),
             local_files_only=not online,
-            trust_remote_code=False,
             use_safetensors=True,
             attn_implementation="eager",
             dtype=torch.float32,

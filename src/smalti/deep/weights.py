@@ -73,7 +73,11 @@ def load_weights(network: nn.Module, path: str | os.PathLike[str]) -> LoadedWeig
     shape are left, but a first convolution for other channels is adapted. Raises ``ReadError`` for a file that cannot
     be read and ``InputError`` for a checkpoint of which nothing fits.
     """
-    state = read_state(path)
+    return load_state(network, read_state(path), str(path))
+
+
+def load_state(network: nn.Module, state: Mapping[str, Tensor], said: str) -> LoadedWeights:
+    """As ``load_weights``, of tensors by name that were read from what is ``said``."""
     own = network.state_dict()
     part, source = _matched(state, own)
     first = _first_convolutions(network)
@@ -93,7 +97,7 @@ def load_weights(network: nn.Module, path: str | os.PathLike[str]) -> LoadedWeig
             fitted = [each for each in fitted if each != target]
             continue
         if not torch.isfinite(value).all():
-            raise ReadError(f"{path}: {name} has values that are no numbers")
+            raise ReadError(f"{said}: {name} has values that are no numbers")
         with torch.no_grad():
             wanted.copy_(value)  # state_dict's tensors are those of the network
         loaded.append(target)
@@ -161,7 +165,7 @@ def _leads(names: Mapping[str, Any]) -> list[str]:
 
 def _matched(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tuple[str, str]:
     """The part of the network and the beginning of names in the file under which the most tensors agree."""
-    best, fits, similar = ("", ""), 0, 0
+    best, found = ("", ""), (0, 0, 0)
     for source in _leads(state):
         shapes = {
             name.removeprefix(source): each.shape for name, each in state.items() if name.startswith(source)
@@ -169,11 +173,12 @@ def _matched(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> tuple[st
         for part in _leads(own):
             both = [name for name in shapes if part + name in own]
             agreeing = sum(shapes[name] == own[part + name].shape and len(shapes[name]) > 0 for name in both)
-            if agreeing > fits:
-                best, fits = (part, source), agreeing
-            similar = max(similar, len(both))
-    if not fits:
-        shared = f"{similar} names agree, but no shape" if similar else "no name agrees"
+            # a name that agrees in another shape says more than the narrowest part
+            rank = (agreeing, len(both), len(part))
+            if rank > found:
+                best, found = (part, source), rank
+    if not found[0]:
+        shared = f"{found[1]} names agree, but no shape" if found[1] else "no name agrees"
         raise InputError(
             f"this is a checkpoint of another network: {shared}; it has {_some(sorted(state), 3)}, "
             f"wanted {_some(sorted(own), 3)}"
@@ -205,8 +210,20 @@ def weights_bytes(network: nn.Module) -> bytes:
     return require("safetensors.torch", "train").save(state)
 
 
+def safetensors_state(content: bytes) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name. Raises ``ReadError``."""
+    safetensors = require("safetensors", "train")
+    try:
+        return require("safetensors.torch", "train").load(content)
+    except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise ReadError(f"the weights are no safetensors: {error}") from error
+
+
 def check_size(network: nn.Module, content: bytes) -> None:
-    """Raise ``ReadError`` unless ``content`` has as many bytes as the weights of ``network``, which may be on no device."""
+    """Raise ``ReadError`` unless ``content`` has as many bytes as the weights of ``network``.
+
+    The network may be on torch's device ``meta``, where it takes no memory.
+    """
     size = sum(each.numel() * each.element_size() for each in network.state_dict().values())
     if not size <= len(content) <= size + HEADER_BYTES:
         raise ReadError(f"the weights of this network are {size} bytes, got {len(content)}")
@@ -219,11 +236,7 @@ def load_weights_bytes(network: nn.Module, content: bytes) -> None:
     """
     check_size(network, content)
     own = network.state_dict()
-    safetensors = require("safetensors", "train")
-    try:
-        state = require("safetensors.torch", "train").load(content)
-    except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise ReadError(f"the weights are no safetensors: {error}") from error
+    state = safetensors_state(content)
     if state.keys() != own.keys():
         odd = sorted(state.keys() ^ own.keys())
         raise ReadError(f"these are the weights of another network: {_some(odd)} are in one of the two only")

@@ -90,7 +90,7 @@ def instances_by_centers(
        but to none beyond ``reach``.
     4. What an object keeps of these, its class and its score are as in ``decode.instances``, without smoothing.
 
-    Two centres within ``min_distance``, or side by side, come out as one. 1024 x 1024 pixels with 500 objects take
+    Two centres within ``min_distance``, or whose nearest pixels adjoin, come out as one. 1024 x 1024 pixels with 500 objects take
     0.06 s. Segments are in the order of their centres in the scan. Raises ``InputError`` for shapes that differ and
     NaN.
     """
@@ -192,7 +192,7 @@ def nearest_centers(
     volume, places = as_volume(labels), centers * lengths
     gaps = np.full(len(centers), np.inf)
     if len(centers) > 1:
-        gaps = cKDTree(places).query(places, k=2)[0][:, 1]
+        gaps = cKDTree(places).query(places, k=2)[0][:, 1] * (1 - 1e-9)  # rounded roots must not break ties
     rest = 3 - labels.ndim
     compiled.centers.nearest_of_votes(
         np.ascontiguousarray(offsets, np.float32).reshape(-1, *volume.shape),

@@ -147,7 +147,7 @@ def _checked_planes(logits: np.ndarray) -> np.ndarray:
             "Segmentation.from_masks"
         )
     with np.errstate(over="ignore"):  # what is too large for float32 is told as infinity
-        return np.ascontiguousarray(planes, np.float32)
+        return np.require(planes, np.float32, ["C", "W"])  # read-only arrays would be compiled for once more
 
 
 def _checked_size(name: str, size_hw: Sequence[int]) -> tuple[int, int]:

@@ -29,7 +29,9 @@ class Winners:
         self.sums = np.zeros(len(targets))
         self.unsure = np.zeros((2, len(targets))) if unsure else None
 
-    def add(self, place: tuple[slice, ...], probabilities: np.ndarray, unsure_of: np.ndarray | None = None) -> None:
+    def add(
+        self, place: tuple[slice, ...], probabilities: np.ndarray, unsure_of: np.ndarray | None = None
+    ) -> None:
         """A part (K, *S) that lies at ``place``; it is as unsure as ``unsure_of`` where that is given."""
         best, won = most_probable(probabilities, self.factors)
         self.winners[place] = best

@@ -135,8 +135,8 @@ class FittedNetwork:
             return None
 
         def make() -> Any:
-            from ..deep.network import Activated
             from ..deep.nets import restored_network
+            from ..deep.network import Activated
 
             network = restored_network(
                 self.about["net"], len(self.kind.channels), self.planes, self.parts[name]
@@ -206,17 +206,21 @@ class FittedNetwork:
             planes = self._averaged(self.preparation.prepared(pixels[tile.outer], statistics))
             yield tile, planes[(slice(None), *tile.inside)]
 
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """Activated planes (B, P, *S) of normalised images (B, C, *S) float32, as a student asks for them."""
+        return np.stack([self._averaged(image) for image in batch])
+
     def _averaged(self, image: np.ndarray) -> np.ndarray:
         """Activated planes (P, *S) of a normalised image (C, *S), the mean over networks and mirrored views."""
         views = [axes for count in range(len(self.flips) + 1) for axes in combinations(self.flips, count)]
         total: np.ndarray | None = None
         for axes in views:
-            batch = np.flip(image, [axis + 1 for axis in axes])[np.newaxis]
+            batch = np.flip(image, tuple(axis + 1 for axis in axes))[np.newaxis]
             for runtime in self._runtimes:
                 planes = runtime.run(np.ascontiguousarray(batch))[0]
                 if not self.activated:
                     planes = self.planes.activated(planes)
-                planes = self._unflipped(np.flip(planes, [axis + 1 for axis in axes]), axes)
+                planes = self._unflipped(np.flip(planes, tuple(axis + 1 for axis in axes)), axes)
                 total = planes if total is None else total + planes
         assert total is not None
         count = len(views) * len(self._runtimes)

@@ -312,7 +312,7 @@ class _Trial:
             if count == 1 and whole:
                 found.append(_Found(port, len(names) + 1, last, inner == tuple(sides), "map"))
             elif count in counts:
-                kind = self.foreign.activation or _activation(values, -1 if last else 1)
+                kind = _activation(values, -1 if last else 1)
                 found.append(_Found(port, count, last, inner == tuple(sides), kind))
         return found[:1]
 
@@ -420,7 +420,7 @@ def _dtype(name: str) -> str:
 def _card(manifest: dict[str, Any]) -> str:
     """The page of the bundle that a person reads."""
     report = manifest["report"]
-    names = ", ".join(manifest["targets"]["names"])
+    names = ", ".join(manifest["planes"]["targets"]["names"])
     lines = [
         "# An imported network",
         "",

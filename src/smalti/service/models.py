@@ -21,9 +21,12 @@ from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts, Segmenter, known_segmenters, make_segmenter, segmenter_class
 from .actions import check_folder, check_output
 from .datasets import Opening, open_dataset
+from .training import Training, fit_arguments
 
 TRAIN = "train"
 """The split that is learned from where nobody says another one."""
+VALIDATION = "val"
+"""The split that a training is judged by where there is one."""
 
 
 class Model(Method):
@@ -124,15 +127,24 @@ def fit_model(
     settings: Mapping[str, Any] | None = None,
     opening: Opening | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    training: Training | None = None,
 ) -> Fitted:
     """Fit a method to the annotated samples of a dataset and write the model to ``out``.
+
+    ``progress`` is told by methods that learn in one go, ``training`` is for those that take a while; these judge
+    themselves by the split ``val`` where there is one.
 
     It learns from the split of ``opening``, else from ``train`` where there is one, else from all samples. Whatever
     can be found wrong is raised before the fit: ``InputError`` for a method that learns nothing, a dataset without
     annotations and a name that is no ``.smalti`` or an input, ``WriteError`` for a place that cannot be written.
     """
     opening = opening or Opening()
-    chosen = make_segmenter(method, **(settings or {}))
+    settings, training = dict(settings or {}), training or Training()
+    if training.budget_s is not None:
+        settings["budget_s"] = training.budget_s
+    if training.said and not getattr(segmenter_class(method), "learns_in_runs", False):
+        raise InputError(f"{method} learns in one go, so there is no {' and no '.join(training.said)} for it")
+    chosen = make_segmenter(method, **settings)
     if not hasattr(chosen, "fit"):
         names = ", ".join(trainable_methods()) or "none that is installed"
         raise InputError(f"{method} learns nothing from images; methods that can be fitted: {names}")
@@ -142,10 +154,12 @@ def fit_model(
     check_outside(out, dataset.path)
     if out.is_dir():
         raise InputError(f"{out} is a folder; give --out the name of a file")
-    split = opening.split
+    split, validation = opening.split, dataset.with_samples(())
     if split is None and TRAIN in dataset.splits:
+        if VALIDATION in dataset.splits:
+            validation = _annotated(dataset.split(VALIDATION))
         split, dataset = TRAIN, dataset.split(TRAIN)
-    annotated = dataset.filter(lambda sample: sample.annotated and sample.load_image is not None)
+    annotated = _annotated(dataset)
     if not annotated:
         where = f"split {split} of {source}" if split else str(source)
         raise InputError(
@@ -154,7 +168,11 @@ def fit_model(
         )
     check_folder(out.parent)
     start = time.perf_counter()
-    fitted = chosen.fit(annotated, classes=dataset.classes, progress=progress)
+    if getattr(chosen, "learns_in_runs", False):
+        more = fit_arguments(chosen, out, training, validation)
+    else:
+        more = {"progress": progress}
+    fitted = chosen.fit(annotated, classes=dataset.classes, **more)
     seconds = time.perf_counter() - start
     if not hasattr(fitted, "to_bundle"):
         raise InputError(f"what {method} learns cannot be kept in a file, as it has no to_bundle")
@@ -172,6 +190,10 @@ def fit_model(
         seconds,
         dict(getattr(fitted, "report", {})),
     )
+
+
+def _annotated(dataset: Dataset) -> Dataset:
+    return dataset.filter(lambda sample: sample.annotated and sample.load_image is not None)
 
 
 def _made(dataset: Dataset, source: Path, split: str | None) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from ..values import ImageKind, Values
 from .intensities import Difference, Intensity
 
 AXES = ("z", "y", "x")
-LEAN = 0.15
-"""Share of the image's length by which a class lies off the middle where an axis has a fixed direction."""
+LEAN = {"z": 0.15, "y": 0.15, "x": 0.25}
+"""Share of the image's length by which a class lies off the middle where an axis has a fixed direction. Left and right
+are told apart by few things, so there it must be plainer: a pavement stays on its side for one whole video."""
 LEAN_ERRORS = 6.0
-"""Standard errors that it must be off: with eight images of nothing but chance 1 in 200 classes is, with more fewer."""
+"""Standard errors that it must be off: few, as many classes are asked along several axes."""
 FEWEST_TO_LEAN = 8
 """Images with a class below which nothing is said of where it lies."""
 SPARSE = 0.2
@@ -169,7 +170,7 @@ class Fingerprint(BaseModel):
             for each in self.present
             if each.lean
             and each.image_share * self.num_images >= FEWEST_TO_LEAN
-            and abs(each.lean[at]) > max(LEAN, LEAN_ERRORS * each.lean_error[at])
+            and abs(each.lean[at]) > max(LEAN[axis], LEAN_ERRORS * each.lean_error[at])
         ]
         return max(found, key=lambda each: abs(each.lean[at]), default=None)
 

@@ -14,35 +14,31 @@ import torch
 from torch import Tensor, nn
 
 from ..classes import ClassSet
-from ..data.augment import make_augmentation
-from ..data.augment.augmentation import Chain
 from ..deep.nets import describe_net, make_network
-from ..deep.weights import load_weights, weights_bytes
-from ..errors import InputError
+from ..deep.weights import freeze, load_state, weights_bytes
 from ..evaluation.measures import OF_TASK, make_metric
 from ..metrics.metric import Metric
 from ..postprocess.planes import Planes
+from ..runtime.engines import NETWORK
 from ..runtime.export import export_network
 from ..runtime.fitted import PLAN, WEIGHTS, FittedNetwork, Tiling, part_name
-from ..runtime.engines import NETWORK
 from ..runtime.preparation import Fixed, OfImage, Preparation
 from ..sample import Sample
-from .batches import Crops, ahead
-from .distill import Distillation
+from .batches import ahead
+from .crops import Crops, crops_of
 from .fingerprint import Fingerprint
 from .folds import folds, hold_out
 from .logs import RunLog
 from .loop import Schedule, State, train
-from .losses import PlanesLoss, class_weights_of, make_loss
 from .machine import Machine
 from .material import Material
+from .objective import objective
 from .optimizer import Ema, make_optimizer
 from .plan import Plan
 from .planning import FEWEST_STEPS, make_plan, timed
 from .reports import EpochReport, StepReport
 from .run import Keeper, Run
 from .survey import survey
-from .targets import crop_targets
 from .tuning import scored, tuned
 from .validation import Validation, with_network
 
@@ -59,7 +55,7 @@ LABELLED = {"semantic": "classes", "instance": "instances", "panoptic": "panopti
 class Start:
     """What training begins with beside new weights: those of a file, what of them stays as it is, and a teacher."""
 
-    weights: bytes | None = None
+    weights: Mapping[str, Tensor] | None = None
     said: str = ""
     freeze: str | None = None
     teacher: FittedNetwork | None = None
@@ -74,8 +70,8 @@ def fit_network(
     validation: Sequence[Sample] = (),
     plan: Plan | None = None,
     metric: str | None = None,
-    start: Start = Start(),
-    run: Run = Run(),
+    start: Start | None = None,
+    run: Run | None = None,
     told: Callable[[Plan], None] = lambda plan: None,
 ) -> FittedNetwork:
     """A network that has learned from annotated samples.
@@ -86,7 +82,9 @@ def fit_network(
     Raises ``InputError`` for samples nothing can be learned from, ``Interrupted`` when ``run.stopped`` says so, and
     ``Diverged``.
     """
-    return Fitting(name, given, samples, classes, validation, plan, metric, start, run, told).done()
+    return Fitting(
+        name, given, samples, classes, validation, plan, metric, start or Start(), run or Run(), told
+    ).done()
 
 
 class Fitting:
@@ -172,14 +170,14 @@ class Fitting:
         ).to(self.device)
         network = network.to(memory_format=torch.channels_last) if self.found.ndim == 2 else network
         if self.start.weights is not None:
-            load_weights(network, self.start.weights, self.start.said)
+            load_state(network, self.start.weights, self.start.said)
         if self.start.freeze:
             freeze(network, self.start.freeze)
         material = Material(
             learned, self.found.kind, self.preparation, int(CACHE_SHARE * self.machine.memory_bytes / parts)
         )
-        crops = self._crops(material, plan, number)
-        loss_of = self._loss(material)
+        crops = crops_of(plan, self.found, material, self.planes, self.classes, plan.seed + number)
+        loss_of = objective(plan, self.found, self.planes, self.start.teacher)
         validate = Validation(kept_back, self._model([network]), self.metric) if kept_back else None
         plan = self._timed(plan, network, crops, loss_of, validate)
         self.plan = plan if parts == 1 else self.plan
@@ -224,56 +222,6 @@ class Fitting:
             log.close()
         network.load_state_dict(state.best)
         return network.eval(), state.history
-
-    def _crops(self, material: Material, plan: Plan, number: int) -> Crops:
-        crop = {"name": "crop", "size": list(plan.crop_px)}
-        steps = [step.describe() for step in plan.augment.steps]
-        settings = {
-            key: value
-            for key, value in plan.augment.model_dump().items()
-            if key not in ("steps", "probability")
-        }
-        anywhere = Chain.make({**settings, "steps": (crop, *steps)})
-        focus = Chain.make({**settings, "steps": (crop | {"around": plan.focus}, *steps)})
-        spacing = plan.spacing
-
-        def build(labels: np.ndarray, class_ids: np.ndarray) -> Mapping[str, np.ndarray]:
-            return crop_targets(labels, class_ids, self.planes, self.classes, spacing)
-
-        return Crops(
-            material,
-            anywhere,
-            focus,
-            plan.focus_share,
-            plan.batch_size,
-            self.preparation,
-            build,
-            plan.seed + number,
-            rarity(self.found, material.samples, self.classes) if plan.draw == "rare" else None,
-        )
-
-    def _loss(self, material: Material) -> Callable[..., tuple[Tensor, Mapping[str, Tensor]]]:
-        shares = {each.id: each.pixel_share for each in self.found.classes} | {0: self.found.background_share}
-        border = [shares.get(each, 0.0) for each in self.planes.targets.class_ids]
-        known = [share for share in border if share > 0]
-        counts = [share or min(known) for share in border]
-        weights = None
-        if self.plan.class_weights != "none":
-            weights = class_weights_of(np.array(counts) * 1e9, self.plan.class_weights)
-        learn = PlanesLoss(self.planes, make_loss(self.plan.loss, weights))
-        teacher = self.start.teacher
-        distilled = None if teacher is None else Distillation(taught_by(teacher), self.planes)
-
-        def loss_of(
-            image: Tensor, output: Tensor | list[Tensor], targets: Mapping[str, Tensor]
-        ) -> tuple[Tensor, Mapping[str, Tensor]]:
-            loss, parts = learn(output, targets)
-            if distilled is None:
-                return loss, parts
-            more, others = distilled(image, output)
-            return loss + more, {**parts, **{f"teacher {name}": part for name, part in others.items()}}
-
-        return loss_of
 
     def _timed(
         self, plan: Plan, network: nn.Module, crops: Crops, loss_of: Any, validate: Validation | None
@@ -434,22 +382,3 @@ def measured(network: nn.Module, crops: Crops, loss_of: Any, plan: Plan, device:
         learn(state, batch, 1e-6, loss_of, schedule)
         times.append(perf_counter() - start)
     return float(np.median(times[1:]))
-
-
-def rarity(found: Fingerprint, samples: Sequence[Sample], classes: ClassSet) -> np.ndarray:
-    """How often each sample is drawn: by the rarest of its classes, (n,) (repeat factors: Gupta et al., LVIS, 2019)."""
-    seldom = {each.id: 1 / math.sqrt(max(each.image_share, 1e-6)) for each in found.present}
-    weights = []
-    for sample in samples:
-        present = np.unique(sample.truth.class_ids).tolist()
-        weights.append(max((seldom.get(class_id, 1.0) for class_id in present), default=1.0))
-    return np.array(weights)
-
-
-def taught_by(teacher: FittedNetwork) -> Callable[[Tensor], Tensor]:
-    """A fitted network as what a batch of images (B, C, *S) is asked of."""
-
-    def ask(image: Tensor) -> Tensor:
-        return torch.from_numpy(teacher.run(image.detach().float().cpu().contiguous().numpy()))
-
-    return ask

@@ -6,16 +6,18 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import SmaltiError
+from ..errors import Interrupted, SmaltiError
 from .batches import Batch
 from .optimizer import Ema, learning_rate_at
+from .optimizer import Schedule as ScheduleKind
 from .reports import EpochReport, StepReport
 
-Output = Tensor | list[Tensor]
+Output: TypeAlias = Tensor | list[Tensor]
 Loss = Callable[[Tensor, Output, Mapping[str, Tensor]], tuple[Tensor, Mapping[str, Tensor]]]
 """From images (B, C, *S), what the network makes of them and the targets to the loss and its parts."""
 
@@ -25,10 +27,6 @@ FIRST_LOOK = 12
 
 class Diverged(SmaltiError):
     """The loss is no number any more."""
-
-
-class Interrupted(SmaltiError):
-    """Somebody stopped the training; what it had come to is kept."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Schedule:
     validate_every: int
     learning_rate: float
     warmup_steps: int
-    kind: str = "cosine"
+    kind: ScheduleKind = "cosine"
     grad_clip: float = 5.0
     patience: int | None = None
     budget_s: float | None = None
@@ -87,8 +85,8 @@ def train(
 
     ``batches`` begin with the one that comes next. ``validate`` scores a network with the averaged weights, of which
     the score called ``main`` is to be high; without it the newest weights are the best ones. ``keep`` is given the
-    state after each validation, and when ``stopped`` says so, which raises ``Interrupted``. A loss that is no finite number raises ``Diverged``: the state
-    that was kept last is from before it.
+    state after each validation, and when ``stopped`` says so, which raises ``Interrupted``. A loss that is no finite
+    number raises ``Diverged``: what was kept last is from before it.
     """
     losses: list[float] = []
     overhead_s, first = 0.0, state.step

@@ -36,7 +36,7 @@ class Arrays:
 
 
 class Material(Sequence[Arrays]):
-    """The samples by number. Those read are kept until they take ``most_bytes``; then the ones not asked for longest go.
+    """The samples by number. Those read are kept up to ``most_bytes``; then those not asked for longest go.
 
     Images are checked against ``kind``; they and their labels have the size that ``preparation`` brings them to.
     Thread-safe.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,17 +25,15 @@ if TYPE_CHECKING:
 OF_PLAN = [name for name in Plan.model_fields if name not in ("version", "network", "reasons", "augment")]
 """Fields of a plan that are parameters of every network; left open, they are planned from the data."""
 
-PlannedSettings = create_model(
-    "PlannedSettings",
-    __base__=Method,
-    **{
-        name: (
-            Plan.model_fields[name].annotation | None,
-            Field(None, description=Plan.model_fields[name].description),
-        )  # type: ignore[operator]
-        for name in OF_PLAN
-    },
-)
+
+def _open(name: str) -> tuple[Any, Any]:
+    """The field of a plan, which need not be given."""
+    of_plan: Any = Plan.model_fields[name]
+    return of_plan.annotation | None, Field(None, description=of_plan.description)
+
+
+_FIELDS: Any = {name: _open(name) for name in OF_PLAN}
+PlannedSettings: type[Method] = create_model("PlannedSettings", __base__=Method, **_FIELDS)
 
 
 class NetworkMethod(PlannedSettings):  # type: ignore[misc, valid-type]  # pydantic makes it of the fields of Plan
@@ -74,19 +72,19 @@ class NetworkMethod(PlannedSettings):  # type: ignore[misc, valid-type]  # pydan
         validation: Sequence[Sample] = (),
         plan: Plan | None = None,
         run: Run | None = None,
-        progress: Any = None,
+        told: Callable[[Plan], None] = lambda plan: None,
     ) -> FittedNetwork:
         """A network that has learned from annotated samples such as a ``Dataset``.
 
         ``validation`` are samples to judge by; without them some are held out, as the plan says. With ``plan``
-        nothing is planned anew. ``run`` says where the training keeps what it has come to and who watches it.
+        nothing is planned anew; ``told`` is given the one that is followed. ``run`` says where the training keeps what
+        it has come to and who watches it.
         Raises ``InputError`` where nothing can be learned, ``MissingExtra`` without torch, and ``Diverged`` where the
         loss is no number any more.
         """
         require("torch", "train")
         require("safetensors", "train")
         from .fitting import fit_network
-        from .run import Run
         from .starting import start_of
 
         if isinstance(data, str | Path | Image):
@@ -108,7 +106,8 @@ class NetworkMethod(PlannedSettings):  # type: ignore[misc, valid-type]  # pydan
             plan=plan,
             metric=self.metric,
             start=start_of(self.weights, self.freeze, self.teacher),
-            run=run or Run(),
+            run=run,
+            told=told,
         )
 
     def decided(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from torch import nn
 from ..errors import InputError, unknown_name
 
 Kind = Literal["adamw", "sgd"]
-Schedule = Literal["cosine", "poly", "one-cycle"]
+Schedule = Literal["cosine", "poly", "one-cycle", "constant"]
 
 ONE_CYCLE_START = 1 / 25
 """Share of the peak that a one-cycle schedule begins with."""
@@ -82,7 +82,8 @@ def learning_rate_at(
     to ``floor``, which a step after the last would have: the last still learns. ``cosine`` falls as half a
     cosine (Loshchilov & Hutter 2017), ``poly`` as (1 - t) ** 0.9 (as in DeepLab, Chen et al. 2018). ``one-cycle``
     (Smith & Topin 2018) rises by half a cosine from a 25th of the peak, over the warm-up or the first 30 % of the
-    steps if there is none, then falls by one. Raises ``InputError`` for a ``step`` that leaves none to take.
+    steps if there is none, then falls by one. ``constant`` stays. Raises
+    ``InputError`` for a ``step`` that leaves none to take.
     """
     if not 0 <= step < steps or not 0 <= warmup_steps < steps:
         raise InputError(
@@ -90,8 +91,8 @@ def learning_rate_at(
         )
     if not 0 <= floor <= peak < math.inf:
         raise InputError(f"the floor of the learning rate must be from 0 to its peak {peak}, got {floor}")
-    if kind not in ("cosine", "poly", "one-cycle"):
-        raise unknown_name("schedule", kind, ["cosine", "poly", "one-cycle"])
+    if kind not in get_args(Schedule):
+        raise unknown_name("schedule", kind, get_args(Schedule))
     cycle = kind == "one-cycle"
     rising = round(ONE_CYCLE_RISE * steps) if cycle and not warmup_steps else warmup_steps
     if step < rising:
@@ -99,6 +100,8 @@ def learning_rate_at(
             low = max(floor, peak * ONE_CYCLE_START)
             return low + (peak - low) * (1 - math.cos(math.pi * step / rising)) / 2
         return peak * (step + 1) / (rising + 1)
+    if kind == "constant":
+        return peak
     done = (step - rising) / (steps - rising)
     left = (1 - done) ** 0.9 if kind == "poly" else (1 + math.cos(math.pi * done)) / 2
     return floor + (peak - floor) * left

@@ -147,7 +147,7 @@ def lovasz(
 
     Its value at hard predictions is 1 - IoU itself, so it follows mIoU where cross-entropy follows accuracy; the paper
     uses it beside or after that. Each class's errors of a batch are sorted: 0.3 s for 8 x 12 x 256 x 256 logits on
-    one core, six times cross-entropy. ``per_image``, ``background``, ``absent`` and ``class_weights`` are as in ``dice``.
+    one core, six times cross-entropy. The options are as in ``dice``.
     """
     scores = Scores.of(logits, target)
     p = scores.probabilities

@@ -139,7 +139,7 @@ class Plan(BaseModel):
     warmup_share: float = Field(
         ge=0, le=0.9, description="Share of the steps in which the learning rate rises."
     )
-    schedule: Literal["cosine", "poly", "constant"] = Field(
+    schedule: Literal["cosine", "poly", "one-cycle", "constant"] = Field(
         default="cosine", description="How it falls then."
     )
     ema_decay: float | None = Field(

@@ -119,10 +119,8 @@ def _task(choices: Choices, found: Fingerprint) -> None:
     }[found.task]
     task: Any = found.task
     if found.sparse and task != "semantic":
-        task, reason = (
-            "semantic",
-            f"{1 - found.void_share:.0%} of the pixels are labelled: strokes show no outlines",
-        )
+        task = "semantic"
+        reason = f"{1 - found.void_share:.0%} of the pixels are labelled: strokes show no outlines"
     if found.missing:
         reason += f"; no label of {', '.join(found.missing)}: left out"
     choices.decide("task", task, reason)
@@ -130,7 +128,7 @@ def _task(choices: Choices, found: Fingerprint) -> None:
 
 def _objects(choices: Choices, found: Fingerprint, sizing: Sizing) -> None:
     semantic = choices.values["task"] == "semantic"
-    objects, reason = "none", "a semantic task"
+    objects, reason = "none", "no thing is labelled"
     if not semantic and found.objects is not None:
         radius, touching = found.objects.radius_px, found.objects.touching
         low = radius.low * sizing.factor
@@ -193,10 +191,7 @@ def _values(choices: Choices, found: Fingerprint) -> None:
 
 def _sampling(choices: Choices, found: Fingerprint, sizing: Sizing) -> None:
     rarest = min(found.present, key=lambda each: each.pixel_share)
-    whole = all(
-        length >= size.median * sizing.factor
-        for length, size in zip(sizing.crop_px, found.sizes, strict=True)
-    )
+    whole = all(length >= size for length, size in zip(sizing.crop_px, sizing.image_px, strict=True))
     if whole:
         share, reason = 0.0, "a crop holds a whole image"
     elif rarest.pixel_share < RARE_PX:
@@ -251,30 +246,24 @@ def _optimization(choices: Choices, machine: Machine) -> None:
 
 
 def _validation(choices: Choices, found: Fingerprint) -> None:
-    held, images = 0, found.num_samples
-    if found.splits.get("val", 0) and found.splits["val"] < images:
-        images -= found.splits["val"]
-        where = choices.decide(
-            "validate_on", "split", f"the dataset has a split val of {found.splits['val']} images"
-        )
+    images, own = found.num_samples, found.splits.get("val", 0)
+    held = max(1, min(round(VALIDATION_SHARE * images), VALIDATION_IMAGES))
+    what = "one image" if images == 1 else "one group of images"
+    if 0 < own < images:
+        planned, reason = "split", f"the dataset has a split val of {own} images"
     elif found.num_groups < 2:
-        what = "one image" if found.num_samples == 1 else "one group of images"
-        where = choices.decide(
-            "validate_on",
-            "none",
-            f"there is {what} only: nothing can be held out, and no score is to be trusted",
-        )
+        planned = "none"
+        reason = f"there is {what} only: nothing can be held out, and no score is to be trusted"
     else:
-        held = max(1, min(round(VALIDATION_SHARE * images), VALIDATION_IMAGES))
+        planned = "images"
         groups = "" if found.num_groups == images else f", whole groups of {found.num_groups}"
-        where = choices.decide(
-            "validate_on", "images", f"about {held} of {images} images{groups}, to choose the best"
-        )
-    if where == "images" and not held:
-        held = max(1, min(round(VALIDATION_SHARE * images), VALIDATION_IMAGES))
-    choices.decide("validation_share", held / images if where == "images" else 0.0)
-    learned = max(1, images - (held if where == "images" else 0))
-    epoch = choices.decide("epoch_steps", math.ceil(learned / choices.values["batch_size"]))
+        reason = f"about {held} of {images} images{groups}, to choose the best"
+    where = choices.decide("validate_on", planned, reason)
+    if where == "images" and found.num_groups < 2:
+        raise InputError(f"validate_on images needs images to hold out, but there is {what}; give none")
+    share = choices.decide("validation_share", held / images if where == "images" else 0.0)
+    learned = images - own if where == "split" else images - round(share * images)
+    epoch = choices.decide("epoch_steps", math.ceil(max(1, learned) / choices.values["batch_size"]))
     choices.decide("validate_every", epoch)
     choices.decide("folds", 1)
 

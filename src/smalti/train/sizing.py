@@ -79,11 +79,13 @@ OTHER_STRIDE = 32
 
 @dataclass(frozen=True)
 class Sizing:
-    """What other decisions ask of the sizes: ``factor`` brings lengths in pixels of the images to those of the plan."""
+    """What other decisions ask of the sizes: ``factor`` brings lengths in pixels of the images to those of the plan, in
+    which ``image_px`` is the median image."""
 
     factor: float
     stem_stride: int
     crop_px: tuple[int, ...]
+    image_px: tuple[float, ...]
 
 
 def choose_sizes(choices: Choices, found: Fingerprint, machine: Machine, own: Mapping[str, Any]) -> Sizing:
@@ -132,7 +134,7 @@ def choose_sizes(choices: Choices, found: Fingerprint, machine: Machine, own: Ma
     batch = _batch(choices, found, crop, usable, resized, scale)
     if others is not None:
         choices.decide("network_settings", dict(own), "as asked" if own else None)
-        return Sizing(factor, stem, crop)
+        return Sizing(factor, stem, crop, tuple(sizes))
     settings = {
         "width": width,
         "strides": [list(stride) if isinstance(stride, tuple) else stride for stride in strides],
@@ -150,7 +152,7 @@ def choose_sizes(choices: Choices, found: Fingerprint, machine: Machine, own: Ma
     ]
     asked = f"{', '.join(own)} as asked; " if own else ""
     choices.decide("network_settings", {**settings, **own}, asked + "; ".join(reasons))
-    return Sizing(factor, stem, crop)
+    return Sizing(factor, stem, crop, tuple(sizes))
 
 
 def _check_own(own: Mapping[str, Any], ndim: int) -> None:

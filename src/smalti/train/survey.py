@@ -256,12 +256,11 @@ def _class_found(
     found: dict[str, Any] = {}
     if thickness:
         lean = np.array(places)
-        error = lean.std(axis=0, ddof=1) / np.sqrt(len(lean)) if len(lean) > 1 else np.ones(ndim)
         found = {
             "thickness_px": float(np.median(thickness)),
             "radius_px": _spread(np.concatenate(radii), 5, 95) if radii else None,
             "lean": tuple(lean.mean(axis=0).tolist()),
-            "lean_error": tuple(error.tolist()),
+            "lean_error": tuple(_error_of_mean(lean).tolist()),
         }
     return ClassFound(
         id=class_id,
@@ -272,6 +271,22 @@ def _class_found(
         segments=segments,
         **found,
     )
+
+
+def _error_of_mean(values: np.ndarray) -> np.ndarray:
+    """Standard error of the mean along the first axis, (n, K) to (K,); 1 where one value says nothing of it.
+
+    Frames of a video and slices of a stack say the same again: with a correlation r of neighbours n values count as
+    n (1 - r) / (1 + r) (Bayley and Hammersley 1946, for a process of first order).
+    """
+    count = len(values)
+    if count < 2:
+        return np.ones(values.shape[1])
+    apart = values - values.mean(axis=0)
+    squares = (apart**2).sum(axis=0)
+    products = (apart[1:] * apart[:-1]).sum(axis=0)
+    alike = np.clip(np.divide(products, squares, out=np.zeros_like(squares), where=squares > 0), 0, 0.99)
+    return np.sqrt(squares / (count - 1) / count * (1 + alike) / (1 - alike))
 
 
 def _objects(shaped: Sequence[Measured], task: Task, ndim: int, things: set[int]) -> Objects | None:

@@ -1,4 +1,4 @@
-"""What is settled after training, on images that were not learned from: how planes are decoded, and how good that is."""
+"""What is settled after training, on images not learned from: how planes are decoded, and how good that is."""
 
 from __future__ import annotations
 
@@ -37,22 +37,20 @@ def tuned(model: FittedNetwork, samples: Sequence[Sample], metric: Metric) -> Fi
         if metric.name == "tolerance_f1":
             return _for_lines(model, chosen, truths, metric)
         return _for_classes(model, chosen, truths)
-    start = model.decoding or (CenterDecoding() if model.planes.centers else BorderDecoding())
+    way: type[Any] = CenterDecoding if model.planes.centers else BorderDecoding
     found = [
         undecided_objects(
-            model.predict_planes(sample.image),
-            model.planes,
-            model.task,
-            model.classes,
-            type(start),
-            truth.geometry,
+            model.predict_planes(sample.image), model.planes, model.task, model.classes, way, truth.geometry
         )
         for sample, truth in zip(chosen, truths, strict=True)
     ]
-    images, class_ids = [image for image, _ in found], found[0][1]
+    images: list[Any] = [image for image, _ in found]
+    class_ids = found[0][1]
     if not len(class_ids):
         return model
-    decoding = tune_instances(truths, images, class_ids, model.classes, objects_right, start)
+    decoding = tune_instances(
+        truths, images, class_ids, model.classes, objects_right, model.decoding or way()
+    )
     return replace(model, decoding=decoding)
 
 

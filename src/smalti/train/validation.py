@@ -37,7 +37,7 @@ class Validation:
 
     def __call__(self, network: nn.Module) -> Mapping[str, float]:
         model = with_network(self.model, network)
-        kept, shown = [], []
+        kept, shown = [], list[Shown]()
         for sample, truth in zip(self.looked_at, self.truths, strict=True):
             image = sample.image
             predicted = model.predict(image)
