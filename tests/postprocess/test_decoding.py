@@ -143,4 +143,4 @@ def test_nuclei_come_back_from_perfect_planes(data_dir):
             found = segments(perfect_planes(truth.labels, kinds), kinds, "instance", OBJECT, decoding)
             shares[way].append(float(count_objects(truth, found, thresholds=(0.5,)).accuracy[0]))
     assert np.mean(shares["border"]) > 0.97  # 0.978 when this was written
-    assert np.mean(shares["center"]) > 0.995  # 1.000
+    assert np.mean(shares["center"]) > 0.98  # 0.993; 1.000 without smoothing

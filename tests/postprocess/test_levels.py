@@ -118,6 +118,19 @@ def test_wide_cells_that_are_almost_flat_or_crossed_at_a_slant():
         )
 
 
+def test_pixels_on_the_outline_are_told_as_rounding_has_it():
+    rng = np.random.default_rng(0)
+    for width in (41, 200, 333):
+        _, _, near, far = weights(2, width)
+        between = np.flatnonzero((near > 0) & (far > 0))
+        sizes = rng.uniform(0.1, 10, (2, len(between))).astype(np.float32)
+        # Plane k is 0 but for rounding in pixel k of each row.
+        planes = np.stack([far[between] * sizes, -near[between] * sizes], -1).swapaxes(0, 1)
+        values = interpolated(planes, (9, width))
+        assert (abs(values) < 1e-6).any(axis=(1, 2)).all()
+        assert np.array_equal(masks_of(segments_from_logits(planes, (9, width))), values > 0)
+
+
 def test_as_torch_gives_it():
     torch = pytest.importorskip("torch")
     interpolate = torch.nn.functional.interpolate

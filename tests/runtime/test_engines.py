@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 from onnx_graphs import constant, graph_of, network, node, port, weights
 
 from smalti.errors import InputError, MissingExtra, ReadError, UnknownName
@@ -155,6 +156,21 @@ class TestRefusals:
     def test_a_bundle_without_the_network(self, name):
         with pytest.raises(ReadError, match=r"network\.onnx"):
             load_runtime(name, {"notes.txt": b""})
+
+    @pytest.mark.parametrize(
+        "inputs",
+        [
+            [port("x", [1, 1, "h", "w"]), port("box", [4])],
+            [port("x", [1, 1, "h", "w"], TensorProto.DOUBLE)],
+            [port("x", [1, 9])],
+        ],
+    )
+    def test_a_graph_that_does_not_take_images_alone(self, inputs):
+        tensor = inputs[0].type.tensor_type
+        planes = port("planes", [None] * len(tensor.shape.dim), tensor.elem_type)
+        content = graph_of([node("Identity", "x", "planes")], inputs, [planes])
+        with pytest.raises(ReadError, match="wanted one batch"):
+            load_runtime(DEFAULT, {NETWORK: content})
 
     def test_a_bundle_without_eight_bits(self):
         with pytest.raises(ReadError, match="smalti export"):

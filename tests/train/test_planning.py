@@ -13,6 +13,7 @@ from smalti.errors import InputError, UnknownName
 from smalti.image import Image
 from smalti.sample import Sample
 from smalti.segmentation import Segmentation
+from smalti.train.augmenting import suited
 from smalti.train.fingerprint import ClassFound, Fingerprint
 from smalti.train.machine import Machine
 from smalti.train.plan import Plan
@@ -163,6 +164,8 @@ def test_objects_are_parted_by_borders_and_small_or_hidden_ones_by_their_centres
 def test_borders_are_as_wide_as_objects_allow():
     widths = [plan(found(objects=objects(low=4, median=median))).border_px for median in (5, 12, 40)]
     assert widths == [1, 2, 3]
+    coarse = plan(found(objects=objects(low=4, median=5)), network_settings={"stem_stride": 2})
+    assert coarse.border_px == 2  # one pixel of the net's own
 
 
 def test_depth_is_learned_where_most_objects_touch():
@@ -359,6 +362,23 @@ def test_an_axis_with_a_direction_is_never_turned_over():
     assert "flip" not in names and "quarter-turn" not in names and sideways.flips == ("y",)
     assert "without flip x, quarter-turn" in sideways.reasons["augment"]
     assert plan(found(), CARD).flips == ("y", "x") and plan(found()).flips == ()
+
+
+def test_a_side_that_may_be_chance_gives_no_direction():
+    sure, doubtful = (
+        semantic(0.5, 0.5, lean=(-0.4, 0), classes=classes(0.5, 0.5, lean=(-0.4, 0), lean_error=error))
+        for error in ((0.01, 0.01), (0.1, 0.1))
+    )
+    assert sure.leaning("y") is not None and doubtful.leaning("y") is None
+    slight = (0.0, 0.2)  # enough for up and down, not for left and right
+    assert semantic(0.5, 0.5, lean=slight).leaning("x") is None
+    assert semantic(0.5, 0.5, lean=slight[::-1]).leaning("y") is not None
+
+
+def test_volumes_get_no_steps_for_pictures():
+    chain, left_out = suited(preset("photo"), volumes())
+    assert {"shadow", "jpeg"} <= set(left_out)
+    assert all(3 in step.ndims for step in chain.steps)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,10 @@ def predict_command(
     model: Annotated[
         Path | None, typer.Option(help="A fitted model in place of a method: the file smalti fit wrote.")
     ] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(help="What carries out the network of --model, such as openvino; see: smalti bench."),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the method, name=value; repeatable.")
     ] = None,
@@ -75,7 +79,8 @@ def predict_command(
     from ..service.prompts import read_prompts
 
     given = {"--set": settings, "--box": box, "--point": point, "--scribbles": scribbles}
-    chosen = _chosen(method, model, settings or [], [name for name, value in given.items() if value])
+    named = [name for name, value in given.items() if value]
+    chosen = _chosen(method, model, runtime, settings or [], named)
     if before or after:
         chosen = make_segmenter("pipeline", before=before or [], method=chosen, after=after or [])
     wanted = [name.strip() for name in formats.split(",")]
@@ -103,7 +108,9 @@ def predict_command(
     end_with([(one.image, one.error) for one in outcomes if one.error is not None], len(outcomes))
 
 
-def _chosen(method: str | None, model: Path | None, settings: list[str], given: list[str]) -> Method:
+def _chosen(
+    method: str | None, model: Path | None, runtime: str | None, settings: list[str], given: list[str]
+) -> Method:
     """The method, or the fitted model, that is asked for; ``given`` are the options only a method may have."""
     from ..segmenter import make_segmenter, parse_settings
     from ..service.models import Model
@@ -112,6 +119,8 @@ def _chosen(method: str | None, model: Path | None, settings: list[str], given: 
         raise InputError(
             f"--method {method} and --model {model}: give one of them, a fitted model has its method"
         )
+    if runtime is not None and model is None:
+        raise InputError(f"--runtime {runtime} is for fitted networks; name one with --model")
     if method is not None:
         return make_segmenter(method, **parse_settings(settings))
     if model is None:
@@ -126,7 +135,7 @@ def _chosen(method: str | None, model: Path | None, settings: list[str], given: 
         raise InputError(
             f"{model} is fitted already and takes no prompts; leave {' and '.join(given)} out, or use a method"
         )
-    return Model.of(model)
+    return Model.of(model, runtime)
 
 
 @commands.command("methods")

@@ -5,14 +5,14 @@ Letters: B images, C channels, *S spatial axes (H W or D H W).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import InputError
+from ..errors import InputError, SmaltiError
 
 Norm = Literal["batch", "instance"]
 Block = Literal["plain", "residual", "separable"]
@@ -64,6 +64,20 @@ NORMS = {
 INTERPOLATIONS = {2: "bilinear", 3: "trilinear"}
 
 
+MOST_BLOCKS = 64
+"""Most blocks of a stage: a number in a file is no reason to make modules without end."""
+
+
+def made_of(what: str, made: Callable[..., nn.Module], *arguments: Any, **parameters: Any) -> nn.Module:
+    """A module of plain values. Raises ``InputError`` that begins with ``what`` for those it cannot be made with."""
+    try:
+        return made(*arguments, **parameters)
+    except SmaltiError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RuntimeError) as error:
+        raise InputError(f"{what}: {error}") from error
+
+
 def check_ndim(ndim: int) -> None:
     """Raise ``InputError`` unless there are two or three spatial axes."""
     if ndim not in CONVOLUTIONS:
@@ -80,6 +94,8 @@ def per_axis(value: Stride, ndim: int) -> tuple[int, ...]:
 
 def norm(kind: Norm, width: int, ndim: int) -> nn.Module:
     """The normalisation of ``width`` channels: over the batch, or over each image by itself."""
+    if (kind, ndim) not in NORMS or width < 1:
+        raise InputError(f"a norm is batch or instance, of at least one channel, got {kind} of {width}")
     return NORMS[kind, ndim](width, affine=True)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..segmenter import load_class
-from .blocks import CONVOLUTIONS, ConvNorm, Norm, check_ndim
+from .blocks import CONVOLUTIONS, MOST_BLOCKS, ConvNorm, Norm, check_ndim, made_of
 from .blocks import norm as make_norm
 
 ENCODERS: dict[str, str] = {
@@ -46,11 +46,14 @@ def make_encoder(
 
     Raises ``UnknownName`` and, for parameters that it does not have, ``InputError``.
     """
-    made = load_class("encoder", name, ENCODERS)
-    try:
-        return made(in_channels, ndim=ndim, output_stride=output_stride, **(parameters or {}))
-    except TypeError as error:
-        raise InputError(f"encoder {name}: {error}") from error
+    return made_of(
+        f"encoder {name}",
+        load_class("encoder", name, ENCODERS),
+        in_channels,
+        ndim=ndim,
+        output_stride=output_stride,
+        **(parameters or {}),
+    )
 
 
 def strides_and_dilations(output_stride: int | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -80,8 +83,10 @@ class Plain(nn.Module):
     ) -> None:
         super().__init__()
         check_ndim(ndim)
-        if len(blocks) != 5:
-            raise InputError(f"the plain encoder has 5 stages, got blocks {tuple(blocks)}")
+        if len(blocks) != 5 or not all(1 <= count <= MOST_BLOCKS for count in blocks):
+            raise InputError(
+                f"the plain encoder has 5 stages of 1 to {MOST_BLOCKS} blocks, got {tuple(blocks)}"
+            )
         self.strides, dilations = strides_and_dilations(output_stride)
         self.widths = tuple(min(max_width, width * 2**stage) for stage in range(4))
         self.stem = nn.Sequential()

@@ -20,9 +20,10 @@ POOLS = ((5, 2), (9, 4), (17, 8))
 
 
 class Fast(nn.Module):
-    """Features (B, 2 width, H / 4, W / 4), sizes rounded up; 2-D only. Twice the ``width`` is four times the cost.
+    """Features (B, 2 width, H / 4, W / 4), sizes rounded up; 2-D only.
 
-    With ``deep_supervision`` the fine path is supervised half way, too.
+    The cost grows nearly with the square of ``width``. With ``deep_supervision`` the fine path is
+    supervised half way, too.
     """
 
     def __init__(

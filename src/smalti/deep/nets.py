@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import InputError, ReadError
+from ..errors import ReadError
 from ..postprocess.planes import Planes
 from ..segmenter import load_class
+from .blocks import made_of
 from .network import Network
 from .weights import check_size, load_weights_bytes
 
@@ -28,11 +29,7 @@ MOST = 10_000
 
 def make_net(name: str, in_channels: int, ndim: int = 2, **parameters: Any) -> nn.Module:
     """A net by name with new weights. Raises ``UnknownName`` and, for parameters it does not have, ``InputError``."""
-    made = load_class("net", name, NETS)
-    try:
-        return made(in_channels, ndim=ndim, **parameters)
-    except TypeError as error:
-        raise InputError(f"net {name}: {error}") from error
+    return made_of(f"net {name}", load_class("net", name, NETS), in_channels, ndim=ndim, **parameters)
 
 
 def make_network(
@@ -54,10 +51,11 @@ def describe_net(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _largest(value: Any) -> float:
+    """The largest number in plain values, lengths of lists among them."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
-        return max(map(_largest, value), default=0)
+        return max(len(value), max(map(_largest, value), default=0))
     return abs(value) if isinstance(value, int | float) else 0
 
 

@@ -12,7 +12,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .blocks import BLOCKS, Block, ConvNorm, Norm, Stride, brought_to, check_ndim
+from ..errors import InputError
+from .blocks import BLOCKS, MOST_BLOCKS, Block, ConvNorm, Norm, Stride, brought_to, check_ndim
+
+MOST_STAGES = 12
 
 
 class Unet(nn.Module):
@@ -39,6 +42,13 @@ class Unet(nn.Module):
     ) -> None:
         super().__init__()
         check_ndim(ndim)
+        if len(strides) > MOST_STAGES or not 1 <= blocks <= MOST_BLOCKS:
+            raise InputError(
+                f"a U-Net has up to {MOST_STAGES} strides and {MOST_BLOCKS} blocks a stage, "
+                f"got {len(strides)} and {blocks}"
+            )
+        if stem_stride not in (1, 2, 4, 8):
+            raise InputError(f"the stem of a U-Net strides by 1, 2, 4 or 8, got {stem_stride}")
         widths = [min(max_width, width * 2**stage) for stage in range(len(strides) + 1)]
         self.width = widths[0]
         self.deep_supervision = deep_supervision

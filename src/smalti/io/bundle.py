@@ -33,6 +33,7 @@ from ..errors import InputError, MissingExtra, ReadError, SmaltiError
 from ..segmenter import Segmenter, known_segmenters, segmenter_class
 from .archives import MAX_BYTES, MAX_RATIO, Archive, Member
 from .formats.tree import inside
+from .starters import model_path
 from .writing import replacing
 
 FORMAT = 1
@@ -203,11 +204,12 @@ def read_bundle(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> 
 
 
 def load(path: str | os.PathLike[str]) -> Segmenter:
-    """The fitted model in a ``.smalti`` file, ready to predict.
+    """The fitted model in a ``.smalti`` file, or the one that comes with smalti under this name, ready to predict.
 
     It runs no code but that of the installed method which the file names. Raises ``ReadError`` for a file that is
     damaged, changed or of a newer smalti, and for a method that is not installed.
     """
+    path = model_path(path)
     bundle = read_bundle(path)
     name = bundle.manifest.get("method")
     if not isinstance(name, str):

@@ -25,7 +25,7 @@ from ..segmentation import Segmentation
 from ..tiling.tiles import Tile, tiles
 from ..values import ImageKind
 from .card import card_of
-from .engines import DEFAULT, NETWORK, RUNTIMES, Runtime, load_runtime
+from .engines import DEFAULT, INT8_BIN, INT8_XML, NETWORK, RUNTIMES, Runtime, load_runtime
 from .preparation import Preparation
 
 WEIGHTS = "weights.safetensors"
@@ -123,10 +123,15 @@ class FittedNetwork:
         network for it.
         """
         made = tuple(
-            load_runtime(runtime, {**self.parts, NETWORK: self.parts[name]}, threads, self._module_of(number))
-            for number, name in enumerate(self.networks)
+            load_runtime(runtime, self._parts_of(number), threads, self._module_of(number))
+            for number in range(len(self.networks))
         )
         return replace(self, runtime=runtime, loaded=made)
+
+    def _parts_of(self, number: int) -> dict[str, bytes]:
+        """The parts of network 0, 1, ... under the names that a runtime looks for."""
+        named = {name: part_name(name, number) for name in (NETWORK, INT8_XML, INT8_BIN)}
+        return {name: self.parts[own] for name, own in named.items() if own in self.parts}
 
     def _module_of(self, number: int) -> Callable[[], Any] | None:
         """What makes the torch module of a network, where the bundle says how; it gives activated planes."""

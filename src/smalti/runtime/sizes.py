@@ -61,7 +61,9 @@ def check_sizes(model: Any) -> None:
             continue
         dims = [each.dim_value for each in value.type.tensor_type.shape.dim]
         count = prod(dims)
-        if count > MAX_ELEMENTS:
+        if (
+            count > MAX_ELEMENTS or min(dims, default=0) < 0
+        ):  # below 0 where their product was too large for it
             raise ReadError(
                 f"a tensor of the ONNX graph would have the shape {dims}, more than {MAX_ELEMENTS} numbers; "
                 "it is refused"

@@ -99,12 +99,13 @@ def _environment(name: str, value: str) -> Iterator[None]:
 @contextmanager
 def _out_of_reach(name: str) -> Iterator[None]:
     """A module that cannot be imported inside, as if it were not installed."""
-    before = {key: module for key, module in sys.modules.items() if key.partition(".")[0] == name}
-    for key in before:
-        del sys.modules[key]
+    found = [
+        key for key in list(sys.modules) if key.partition(".")[0] == name
+    ]  # a list: others import meanwhile
+    before = {key: sys.modules.pop(key) for key in found}
     sys.modules[name] = None  # type: ignore[assignment]  # so says the documentation of sys.modules
     try:
         yield
     finally:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         sys.modules.update(before)

@@ -9,19 +9,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from pydantic import Field
 
 from ..data.dataset import Dataset, check_outside
 from ..errors import InputError, ReadError, SmaltiError
 from ..image import Image
+from ..io.starters import model_path
 from ..io.bundle import check_name, load, read_bundle, write_bundle
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts, Segmenter, known_segmenters, make_segmenter, segmenter_class
 from .actions import check_folder, check_output
 from .datasets import Opening, open_dataset
 from .training import Training, fit_arguments
+
+if TYPE_CHECKING:
+    from ..runtime.fitted import FittedNetwork
 
 TRAIN = "train"
 """The split that is learned from where nobody says another one."""
@@ -32,8 +36,8 @@ VALIDATION = "val"
 class Model(Method):
     """A fitted model in a ``.smalti`` file, loaded when it is first used and once in a process.
 
-    It is in no table of methods, as what it does is said by the file. Sent to another process it goes as the path
-    and the digest; a file that has changed since raises ``ReadError``.
+    It is in no table of methods, as what it does is said by the file. Sent to another process it goes as the path,
+    the digest and the runtime; a file that has changed since raises ``ReadError``.
     """
 
     name: ClassVar[str] = "model"
@@ -42,18 +46,24 @@ class Model(Method):
 
     path: Path = Field(description="The file.")
     sha256: str = Field(description="SHA-256 of the file.")
+    runtime: str | None = Field(None, description="What carries it out, where that is not for the file to say.")
 
     @classmethod
-    def of(cls, path: str | Path) -> Self:
-        """The model in a file. Raises ``ReadError`` as ``load`` does."""
-        model = cls(path=Path(path), sha256=_digest(Path(path)))
+    def of(cls, path: str | Path, runtime: str | None = None) -> Self:
+        """The model in a file, carried out by another ``runtime`` than the file says where one is named.
+
+        Raises ``ReadError`` as ``load`` does, ``UnknownName`` for a runtime nobody knows, ``MissingExtra`` for one
+        that is not installed, and ``InputError`` where the model is none that a runtime carries out.
+        """
+        path = model_path(path)
+        model = cls(path=path, sha256=_digest(path), runtime=runtime)
         _ = model.loaded
         return model
 
     @property
     def loaded(self) -> Segmenter:
         """The fitted model itself."""
-        return _loaded(self.path, self.sha256)
+        return _loaded(self.path, self.sha256, self.runtime)
 
     @property
     def takes(self) -> tuple[str, ...]:
@@ -68,10 +78,23 @@ class Model(Method):
 
 
 @lru_cache(maxsize=2)
-def _loaded(path: Path, sha256: str) -> Segmenter:
+def _loaded(path: Path, sha256: str, runtime: str | None) -> Segmenter:
     if _digest(path) != sha256:
         raise ReadError(f"{path} has changed since it was asked for; start again")
-    return load(path)
+    model = load(path)
+    if runtime is None:
+        return model
+    return network_in(path, model).with_runtime(runtime)
+
+
+def network_in(path: Path, model: Segmenter) -> FittedNetwork:
+    """The model, which is a network that runtimes carry out. Raises ``InputError`` for one that is none."""
+    if not hasattr(model, "with_runtime"):
+        name = getattr(model, "name", type(model).__name__)
+        raise InputError(
+            f"{path} is a model of the method {name}, no network, so there are no runtimes for it; leave --runtime out"
+        )
+    return cast("FittedNetwork", model)
 
 
 def _digest(path: Path) -> str:
@@ -225,6 +248,7 @@ def describe_model(path: Path) -> dict[str, Any]:
 
     The method need not be installed. Raises ``ReadError`` as ``read_bundle`` does.
     """
+    path = model_path(path)
     bundle = read_bundle(path)
     return {
         "model": str(path),

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 
-import numpy as np
 from torch import Tensor
-
-Build = Callable[[np.ndarray, np.ndarray], Mapping[str, np.ndarray]]
-"""Targets (..., *S) of a crop's labels (*S,) and the class ids of its segments."""
 
 AHEAD = 3
 """Batches that are made while one is learned from."""

@@ -44,7 +44,7 @@ def crop_targets(
     the nearest one that is (of equally near ones the first in scan order). Objects end as in ``border_targets``:
     the edge of the crop and void are no end. Things of a class that is no target are not there for centres and depth.
 
-    The targets of a 256 x 256 crop with 60 objects take 1.6 ms, border and depth included.
+    The targets of a 256 x 256 crop with 60 objects take 3 ms, of that the border 0.9 and depth 1.2.
     Raises ``InputError`` for labels that do not fit.
     """
     labels, class_ids = np.asarray(labels), np.asarray(class_ids)
