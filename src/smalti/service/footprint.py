@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 
 from ..image import Image
+
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from smalti.service import footprint; footprint.tell()"
+)
 
 
 def extra_memory(model: Path, runtime: str, image: Image, threads: int | None = None) -> int | None:
@@ -18,26 +22,29 @@ def extra_memory(model: Path, runtime: str, image: Image, threads: int | None = 
     smalti themselves, nor what finds segments in the planes, which is the same for all. None where the system does not
     tell, and where the process was ended, as happens when memory runs out.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            return pool.submit(_grown, model, runtime, image, threads).result()
-        except BrokenProcessPool:
-            return None
+    asked = pickle.dumps((model, runtime, image, threads))  # our own, to our own process
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, json.dumps(sys.path)], input=asked, capture_output=True, check=False
+    )
+    lines = done.stdout.decode().split()
+    return int(lines[-1]) if done.returncode == 0 and lines and lines[-1].isdigit() else None
 
 
-def _grown(model: Path, runtime: str, image: Image, threads: int | None) -> int | None:
+def tell() -> None:
+    """What the fresh process does: it reads what is asked from its input and writes the bytes as its last word."""
     from ..io.bundle import read_bundle
     from ..runtime.fitted import FittedNetwork
 
-    before = _bytes("VmRSS")
+    model, runtime, image, threads = pickle.load(sys.stdin.buffer)
+    before = held("VmRSS")
     network = FittedNetwork.from_bundle(read_bundle(model)).with_runtime(runtime, threads)
     network.predict_planes(image)
-    peak = _bytes("VmHWM")
-    return None if before is None or peak is None else max(0, peak - before)
+    peak = held("VmHWM")
+    sys.stdout.write("unknown" if before is None or peak is None else str(max(0, peak - before)))
 
 
-def _bytes(field: str) -> int | None:
-    """What the system says of this process: VmRSS is what it holds now, VmHWM the most it ever held."""
+def held(field: str) -> int | None:
+    """Bytes of this process as the system says: VmRSS is what it holds now, VmHWM the most it ever held."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text(encoding="ascii", errors="replace").splitlines():

@@ -2,63 +2,62 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..classes import ClassSet
-from ..deep.nets import describe_net, make_network
-from ..deep.weights import freeze, load_state, weights_bytes
+from ..deep.nets import make_network
+from ..deep.weights import LoadedWeights
+from ..errors import InputError
 from ..evaluation.measures import OF_TASK, make_metric
 from ..metrics.metric import Metric
-from ..postprocess.planes import Planes
-from ..runtime.engines import NETWORK
-from ..runtime.export import export_network
-from ..runtime.fitted import PLAN, WEIGHTS, FittedNetwork, Tiling, part_name
-from ..runtime.preparation import Fixed, OfImage, Preparation
+from ..runtime.fitted import FittedNetwork
 from ..sample import Sample
 from .batches import ahead
-from .crops import Crops, crops_of
-from .fingerprint import Fingerprint
+from .crops import crops_of
+from .distributed import ALONE, Ranks, joined
 from .folds import folds, hold_out
 from .logs import RunLog
 from .loop import Schedule, State, train
 from .machine import Machine
 from .material import Material
+from .model import exported, planes_of, preparation_of, untrained, with_networks
 from .objective import objective
 from .optimizer import Ema, make_optimizer
 from .plan import Plan
 from .planning import FEWEST_STEPS, make_plan, timed
 from .reports import EpochReport, StepReport
-from .run import Keeper, Run
+from .run import Keeper, Run, nobody_watches
+from .sharing import shared
+from .starting import NOTHING, Start, described
 from .survey import survey
-from .tuning import scored, tuned
-from .validation import Validation, with_network
+from .timing import TUNING_SHARE, Times, times_of
+from .tuning import Unseen, scored, tuned
+from .validation import Validation
 
-TAIL_SHARE = 0.06
-"""Share of a budget that is kept for what comes after training: tuning, scoring and export."""
-TIMED_STEPS = 3
-"""Steps that are taken to see how long one lasts; the first, in which memory is asked for, is not counted."""
+DEFAULT_EPOCHS = 100
+"""Passes over the images where neither a budget nor steps are given."""
 CACHE_SHARE = 0.3
 """Share of the memory that images may be kept in."""
-LABELLED = {"semantic": "classes", "instance": "instances", "panoptic": "panoptic"}
+TIMED = ("steps", "validate_every", "ema_decay", "reasons")
+"""Fields of a plan that are decided by how long things take, if nobody else did."""
 
 
 @dataclass(frozen=True)
-class Start:
-    """What training begins with beside new weights: those of a file, what of them stays as it is, and a teacher."""
+class Trained:
+    """A network with its best weights, what its validations said, and what became of weights it began with."""
 
-    weights: Mapping[str, Tensor] | None = None
-    said: str = ""
-    freeze: str | None = None
-    teacher: FittedNetwork | None = None
+    network: nn.Module
+    history: tuple[EpochReport, ...]
+    step: int
+    steps: int
+    loaded: LoadedWeights | None
 
 
 def fit_network(
@@ -70,21 +69,25 @@ def fit_network(
     validation: Sequence[Sample] = (),
     plan: Plan | None = None,
     metric: str | None = None,
-    start: Start | None = None,
+    start: Start = NOTHING,
     run: Run | None = None,
     told: Callable[[Plan], None] = lambda plan: None,
 ) -> FittedNetwork:
     """A network that has learned from annotated samples.
 
     ``name`` is what it will be called, ``given`` the fields of ``Plan`` that are decided already; with ``plan``
-    everything is. ``validation`` are the samples of a split for it. ``metric`` is what validations are scored by unless
-    it is the first of the task. ``told`` is given the plan before training begins.
+    all others are. ``validation`` are the samples of a split for it. ``metric`` is what validations are scored by
+    unless it is the first of the task. ``told`` is given the plan before training begins. Where torchrun started
+    several processes they learn together, and each gets the same network.
     Raises ``InputError`` for samples nothing can be learned from, ``Interrupted`` when ``run.stopped`` says so, and
     ``Diverged``.
     """
-    return Fitting(
-        name, given, samples, classes, validation, plan, metric, start or Start(), run or Run(), told
-    ).done()
+    with joined() as ranks:
+        run = run or Run()
+        if not ranks.leads:
+            run, told = replace(run, watch=nobody_watches), lambda plan: None
+        fitting = Fitting(name, given, samples, classes, validation, plan, metric, start, run, told, ranks)
+        return shared(fitting.done() if ranks.leads else fitting.helped(), ranks)
 
 
 class Fitting:
@@ -99,67 +102,119 @@ class Fitting:
         validation: Sequence[Sample],
         plan: Plan | None,
         metric: str | None,
-        start: Start,
-        run: Run,
-        told: Callable[[Plan], None],
+        start: Start = NOTHING,
+        run: Run | None = None,
+        told: Callable[[Plan], None] = lambda plan: None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.began = perf_counter()
-        self.name, self.classes, self.start, self.run, self.told = name, classes, start, run, told
+        self.name, self.classes, self.start, self.told, self.ranks = name, classes, start, told, ranks
+        self.run = run or Run()
         self.machine = Machine.here()
-        self.device = torch.device("cuda" if self.machine.gpu else "cpu")
-        self.found: Fingerprint = survey([*samples, *validation], classes)
-        self.plan = plan or make_plan(self.found, given, self.machine)
+        self.found = survey([*samples, *validation], classes)
+        self.plan = self._planned(plan, given)
         if self.plan.validate_on == "split" and not validation:
             validation = [sample for sample in samples if sample.split == "val"]
             samples = [sample for sample in samples if sample.split != "val"]
         self.samples, self.validation = list(samples), list(validation)
         self.metric: Metric = make_metric(metric or OF_TASK[self.plan.task][0], classes)
-        self.planes = Planes(
-            self.found.targets(classes, self.plan.border_px),
-            self.found.ndim,
-            self.plan.objects == "centers",
-            self.plan.distance,
-            self.plan.offset_unit_px,
-        )
+        self.planes = planes_of(self.plan, self.found, classes)
         self.preparation = preparation_of(self.plan)
+        start.check(self.planes, self.preparation, self.found.channels)
+        self.beside = {**start.said, "metric": self.metric.name}
+        self.untrained = untrained(name, self.plan, self.found, classes, self.preparation)
+        self.train_s: float | None = None
+        self.times: Times | None = None
 
     def done(self) -> FittedNetwork:
         """All of it."""
-        if self.plan.folds > 1:
-            parts = folds([*self.samples, *self.validation], self.plan.folds, self.plan.seed)
-        elif self.plan.validate_on == "images":
-            parts = [hold_out(self.samples, self.plan.validation_share, self.plan.seed)]
-        else:
-            parts = [(self.samples, self.validation if self.plan.validate_on == "split" else [])]
-        trained, held = [], []
-        for number, (learned, kept_back) in enumerate(parts):
-            run = self.run if len(parts) == 1 else self.run.within(f"fold_{number + 1}")
-            network, history = self._trained(learned, kept_back, run, len(parts), number)
-            trained.append((network, history))
-            held.append(kept_back)
-        networks = [network for network, _ in trained]
-        model = self._model(networks)
-        unseen = [sample for kept_back in held for sample in kept_back]
-        report = self._report(trained, len(parts[0][0]))
+        trained, held = self._all_trained()
+        networks = [each.network for each in trained]
+        model = with_networks(self.untrained, networks)
+        judges = [with_networks(model, [network]) for network in networks]
+        report = self._report(trained)
+        unseen = [
+            Unseen(sample, judge)
+            for judge, kept_back in zip(judges, held, strict=True)
+            for sample in kept_back
+        ]
         if unseen:
-            # with folds each image is judged by the networks together, of which all but one have seen it: the first
-            # network and what it has not seen stand for all
-            judge = with_network(model, networks[0])
-            judged = held[0]
-            judge = tuned(judge, judged, self.metric)
-            report["validation"] = scored(judge, judged, self.metric)
-            model = replace(model, decoding=judge.decoding, factors=judge.factors)
+            budget = self.plan.budget_s
+            model = tuned(model, unseen, self.metric, None if budget is None else TUNING_SHARE * budget)
+            decided = [
+                replace(each, judge=replace(each.judge, decoding=model.decoding, factors=model.factors))
+                for each in unseen
+            ]
+            report["validation"] = scored(
+                decided, self.metric, None if self.times is None else self.times.scored
+            )
+        model = exported(model, self.plan, networks, report)
         report["seconds"] = perf_counter() - self.began
-        return self._exported(model, networks, report)
+        return replace(model, about={**model.about, "report": report})
 
-    # ------------------------------------------------------------------------------------------------------------------
+    def helped(self) -> None:
+        """The part of it that all processes have: training."""
+        self._all_trained()
+
+    def _planned(self, plan: Plan | None, given: Mapping[str, Any]) -> Plan:
+        """The plan: the one that is gone on with, the one that is given with what else is, or a new one."""
+        asked = {**self.start.given, **given}
+        if self.run.resume:
+            kept = self.run.kept_plan
+            if kept is None:
+                raise InputError(
+                    f"there is no training to go on with in {self.run.folder}; start it without --resume"
+                )
+            _check_same(kept, plan, given, self.run)
+            return kept
+        if plan is None:
+            made = make_plan(self.found, asked, self.machine)
+        else:
+            settings = {**plan.network_settings, **asked.pop("network_settings", {})}
+            if "budget_s" in asked and "steps" not in asked:
+                asked["steps"] = None  # as many as that has room for
+            changed = {
+                name: value
+                for name, value in (*asked.items(), ("network_settings", settings))
+                if getattr(plan, name) != value
+            }
+            made = plan.with_changes("as asked", **Plan.checked(changed)) if changed else plan
+        made = described(made, self.start)
+        if made.steps is None and made.budget_s is None:
+            made = made.with_changes(
+                "the default without a budget", steps=DEFAULT_EPOCHS * made.epoch_steps
+            )
+        return Plan.from_json(self.ranks.text(made.to_json()))
+
     # Training
 
-    def _trained(
-        self, learned: Sequence[Sample], kept_back: Sequence[Sample], run: Run, parts: int, number: int
-    ) -> tuple[nn.Module, tuple[EpochReport, ...]]:
-        """The network with its best weights, after training on some samples, and what its validations said."""
+    def _parts(self) -> list[tuple[list[Sample], list[Sample]]]:
+        """Samples to learn from and to validate on, for each network."""
         plan = self.plan
+        if plan.folds > 1:
+            return folds([*self.samples, *self.validation], plan.folds, plan.seed)
+        if plan.validate_on == "images":
+            return [hold_out(self.samples, plan.validation_share, plan.seed)]
+        return [(self.samples, self.validation if plan.validate_on == "split" else [])]
+
+    def _all_trained(self) -> tuple[list[Trained], list[list[Sample]]]:
+        """The networks, and the samples that each has not learned from."""
+        parts = self._parts()
+        if self.ranks.leads:
+            self.run.begin()
+        trained = []
+        for number, (learned, kept_back) in enumerate(parts):
+            run = self.run if len(parts) == 1 else self.run.within(f"fold_{number + 1}")
+            trained.append(self._trained(learned, kept_back, run, number))
+        if len(parts) == 1 and self.plan.steps != trained[0].steps:
+            self.plan = self.plan.with_changes("what the budget had room for", steps=trained[0].steps)
+        return trained, [kept_back for _, kept_back in parts]
+
+    def _trained(
+        self, learned: Sequence[Sample], kept_back: Sequence[Sample], run: Run, number: int
+    ) -> Trained:
+        """A network that has learned from some samples."""
+        plan, ranks = self.plan, self.ranks
         torch.manual_seed(plan.seed + number)
         network = make_network(
             plan.network,
@@ -167,37 +222,56 @@ class Fitting:
             len(self.planes),
             self.found.ndim,
             plan.network_settings,
-        ).to(self.device)
+        ).to(ranks.device)
         network = network.to(memory_format=torch.channels_last) if self.found.ndim == 2 else network
-        if self.start.weights is not None:
-            load_state(network, self.start.weights, self.start.said)
-        if self.start.freeze:
-            freeze(network, self.start.freeze)
-        material = Material(
-            learned, self.found.kind, self.preparation, int(CACHE_SHARE * self.machine.memory_bytes / parts)
+        loaded, slow = self.start.give(network)
+        memory = int(CACHE_SHARE * self.machine.memory_bytes / ranks.count)
+        material = Material(learned, self.found.kind, self.preparation, memory)
+        crops = crops_of(
+            plan,
+            self.found,
+            material,
+            self.planes,
+            self.classes,
+            plan.seed + number,
+            ranks.number,
+            ranks.count,
         )
-        crops = crops_of(plan, self.found, material, self.planes, self.classes, plan.seed + number)
         loss_of = objective(plan, self.found, self.planes, self.start.teacher)
-        validate = Validation(kept_back, self._model([network]), self.metric) if kept_back else None
-        plan = self._timed(plan, network, crops, loss_of, validate)
-        self.plan = plan if parts == 1 else self.plan
+        validate = Validation(kept_back, self.untrained, self.metric) if kept_back else None
+        if plan.budget_s is not None and self.times is None:
+            left = plan.budget_s - (perf_counter() - self.began)
+            self.times = times_of(plan, left, network, crops, loss_of, self._schedule(), validate)
+            self._share_budget()
+            plan = self.plan
+        elif validate is not None and self.times is not None:
+            validate.most = min(validate.most, self.times.validated or validate.most)
+        torch.manual_seed(plan.seed + number + 1000 * ranks.number)
         state = State(
             network,
             make_optimizer(
-                network, plan.optimizer, learning_rate=plan.learning_rate, weight_decay=plan.weight_decay
+                network,
+                plan.optimizer,
+                learning_rate=plan.learning_rate,
+                weight_decay=plan.weight_decay,
+                pretrained=slow,
             ),
             Ema(network, plan.ema_decay or 0.0),
             plan.steps or FEWEST_STEPS,
+            self.train_s,
         )
         keeper = None
         if run.folder is not None:
-            keeper = Keeper(run.folder, plan, tuple(sample.name for sample in learned))
-            run.folder.mkdir(parents=True, exist_ok=True)
+            keeper = Keeper(run.folder, plan, tuple(sample.name for sample in learned), self.beside)
             if run.resume and keeper.there:
                 keeper.bring_back(state)
-            (run.folder / PLAN).write_text(plan.to_json(), encoding="utf-8")
-        self.told(plan)
-        log = self._log(run, state, len(learned), len(kept_back))
+            elif ranks.leads:
+                keeper.keep(state)  # a place that cannot be written is told before anything was learned
+        if number == 0:
+            if ranks.leads:
+                self.run.keep_plan(plan)
+            self.told(plan)
+        log = self._log(run, state, len(learned), len(kept_back)) if ranks.leads else None
 
         def watch(report: StepReport | EpochReport) -> None:
             shown = validate.shown if validate is not None and isinstance(report, EpochReport) else ()
@@ -205,180 +279,111 @@ class Fitting:
                 log.report(report, shown)
             run.watch(report)
 
-        with closing(ahead(crops, state.step, self._threads())) as batches:
-            train(
-                state,
-                batches,
-                loss_of,
-                self._schedule(plan),
-                validate=validate,
-                main=self.metric.headline,
-                watch=watch,
-                keep=(lambda state: None) if keeper is None else keeper.keep,
-                stopped=run.stopped,
-                names=lambda numbers: ", ".join(dict.fromkeys(learned[each].name for each in numbers)),
-            )
-        if log is not None:
-            log.close()
-        network.load_state_dict(state.best)
-        return network.eval(), state.history
-
-    def _timed(
-        self, plan: Plan, network: nn.Module, crops: Crops, loss_of: Any, validate: Validation | None
-    ) -> Plan:
-        """The plan with its steps: how many there is time for, once it is known how long one takes."""
-        if plan.steps is not None or plan.budget_s is None:
-            return (
-                plan
-                if plan.steps is not None
-                else plan.with_changes(
-                    "the default without a budget", steps=DEFAULT_EPOCHS * plan.epoch_steps
+        try:
+            with closing(ahead(crops, state.step, self._threads())) as batches:
+                train(
+                    state,
+                    batches,
+                    loss_of,
+                    self._schedule(),
+                    validate=validate,
+                    main=self.metric.headline,
+                    watch=watch,
+                    keep=(lambda state: None) if keeper is None else keeper.keep,
+                    stopped=run.stopped,
+                    names=lambda numbers: ", ".join(dict.fromkeys(learned[each].name for each in numbers)),
+                    ranks=ranks,
                 )
-            )
-        seconds, validation_s = measured(network, crops, loss_of, plan, self.device), 0.0
-        if validate is not None:
-            start = perf_counter()
-            validate(network)
-            validation_s = perf_counter() - start
-        overhead = perf_counter() - self.began + TAIL_SHARE * plan.budget_s
-        return timed(plan, seconds, overhead_s=overhead, validation_s=validation_s)
+        finally:
+            if log is not None:
+                log.close()
+        network.load_state_dict(state.best)
+        return Trained(network.eval(), state.history, state.step, state.steps, loaded)
 
-    def _schedule(self, plan: Plan) -> Schedule:
-        steps = plan.steps or FEWEST_STEPS
-        budget = plan.budget_s
-        left = None
-        if budget is not None and plan.reasons.get("steps") != "as asked":
-            left = max(1.0, budget * (1 - TAIL_SHARE) - (perf_counter() - self.began))
+    def _share_budget(self) -> None:
+        """What is left of the budget for training, and the plan with the steps that it has room for."""
+        assert self.times is not None and self.plan.budget_s is not None
+        plan, times = self.plan, self.times
+        spent = perf_counter() - self.began + times.tail_s
+        if plan.steps is None:
+            share = (plan.budget_s - spent) / plan.folds
+            plan = timed(
+                plan,
+                times.step_s,
+                overhead_s=max(0.0, plan.budget_s - share),
+                validation_s=times.validation_s,
+            )
+            self.train_s = self.ranks.highest(share)[0]
+        self.plan = Plan.from_json(self.ranks.text(plan.to_json()))
+
+    def _schedule(self) -> Schedule:
+        plan = self.plan
         return Schedule(
-            epoch_steps=plan.epoch_steps,
+            epoch_steps=max(1, -(-plan.epoch_steps // self.ranks.count)),
             validate_every=plan.validate_every,
             learning_rate=plan.learning_rate,
-            warmup_steps=round(plan.warmup_share * steps),
+            warmup_steps=round(plan.warmup_share * (plan.steps or FEWEST_STEPS)),
             kind=plan.schedule,
             grad_clip=plan.grad_clip,
             patience=plan.patience,
-            budget_s=left,
             precision=torch.bfloat16 if plan.precision == "bfloat16" else torch.float32,
-            device=self.device,
+            device=self.ranks.device,
         )
 
     def _log(self, run: Run, state: State, learned: int, kept_back: int) -> RunLog | None:
         if run.folder is None:
             return None
+        parameters = sum(each.numel() for each in state.network.parameters())
         about = {
-            "network": f"{self.plan.network}, {sum(each.numel() for each in state.network.parameters()):,} parameters",
+            "network": f"{self.plan.network}, {parameters:,} parameters",
             "images": f"{learned}, {kept_back} more for validation",
             "machine": str(self.machine),
         }
         return RunLog(run.folder, after_step=state.step, title=self.name, about=about)
 
     def _threads(self) -> int:
-        """Threads that make batches: they are idle most of the time on a processor, which the network needs itself."""
-        return max(1, self.machine.cores // 2) if self.machine.gpu else 1
+        """Threads that make batches: on a processor the network needs the others itself."""
+        if self.ranks.device.type == "cpu":
+            return 1
+        return max(1, self.machine.cores // 2 // self.ranks.count)
 
-    # ------------------------------------------------------------------------------------------------------------------
-    # The model
+    # What is told
 
-    def _model(self, networks: Sequence[nn.Module]) -> FittedNetwork:
-        """The fitted network that these networks would make, carried out by torch."""
-        plan, ndim = self.plan, self.found.ndim
-        axes = {axis: number for number, axis in enumerate(self.found.axes)}
-        model = FittedNetwork(
-            self.name,
-            self.classes,
-            plan.task,
-            self.found.kind,
-            self.planes,
-            self.preparation,
-            None,
-            np.ones(len(self.planes.targets)),
-            Tiling(*tiling_of(plan, ndim)),
-            {},
-            flips=tuple(sorted(axes[axis] for axis in plan.flips)),
-        )
-        return with_network(model, *networks)
-
-    def _report(
-        self, trained: Sequence[tuple[nn.Module, tuple[EpochReport, ...]]], images: int
-    ) -> dict[str, Any]:
-        network, history = trained[0]
+    def _report(self, trained: Sequence[Trained]) -> dict[str, Any]:
+        first = trained[0]
+        parameters = sum(each.numel() for each in first.network.parameters())
         report: dict[str, Any] = {
-            "images": images,
-            "parameters": sum(each.numel() for each in network.parameters()),
-            "networks": len(trained),
-            "steps": history[-1].step if history else self.plan.steps,
-            "epochs": round(
-                (history[-1].step if history else self.plan.steps or 0) / self.plan.epoch_steps, 2
-            ),
+            "images": len(self.samples) + (len(self.validation) if self.plan.folds > 1 else 0),
+            "parameters": parameters,
+            "steps": first.step,
+            "epochs": round(first.step * self.ranks.count / self.plan.epoch_steps, 2),
         }
+        if len(trained) > 1:
+            report["networks"] = len(trained)
+        if self.ranks.count > 1:
+            report["processes"] = self.ranks.count
         if self.found.missing:
             report["without_labels"] = list(self.found.missing)
+        if first.loaded is not None:
+            report["weights"] = str(first.loaded)
+        report |= {key: value for key, value in self.start.said.items() if key != "weights"}
         return report
 
-    def _exported(
-        self, model: FittedNetwork, networks: Sequence[nn.Module], report: Mapping[str, Any]
-    ) -> FittedNetwork:
-        parts: dict[str, bytes] = {PLAN: self.plan.to_json().encode()}
-        for number, network in enumerate(networks):
-            network = network.cpu().to(memory_format=torch.contiguous_format)
-            content = export_network(network, self.planes, len(self.found.channels), model.factors)
-            parts[part_name(NETWORK, number)] = content
-            parts[part_name(WEIGHTS, number)] = weights_bytes(network)
-        net = describe_net(self.plan.network, self.plan.network_settings)
-        return replace(model, parts=parts, loaded=None, about={"net": net, "report": dict(report)})
 
-
-DEFAULT_EPOCHS = 100
-"""Passes over the images where neither a budget nor steps are given."""
-
-
-def preparation_of(plan: Plan) -> Preparation:
-    """What the plan says of pixels before the network sees them."""
-    normalization: Fixed | OfImage
-    if plan.normalise == "fixed":
-        low, high = (None, None) if plan.clip is None else zip(*plan.clip, strict=True)
-        normalization = Fixed(mean=plan.mean, std=plan.std, low=low, high=high)
-    elif plan.normalise == "percentiles":
-        normalization = OfImage(by="percentiles", low=plan.percentiles[0], high=plan.percentiles[1])
-    else:
-        normalization = OfImage()
-    unit = None if plan.spacing is None else plan.unit
-    return Preparation(normalization=normalization, spacing=plan.spacing, unit=unit, factor=plan.scale)
-
-
-def tiling_of(plan: Plan, ndim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Length of tiles and of their halos: a few crops, of which the network has learned to see no more than one."""
-    grid = 64 if ndim == 2 else 32
-    halo = tuple(max(grid, grid * math.ceil(length / 2 / grid)) for length in plan.crop_px)
-    tile = tuple((1024 if ndim == 2 else 128) for _ in plan.crop_px)
-    return tile, halo
-
-
-def measured(network: nn.Module, crops: Crops, loss_of: Any, plan: Plan, device: torch.device) -> float:
-    """Seconds of one step, on a copy of the network, which learns nothing by it."""
-    from copy import deepcopy
-
-    from .loop import learn
-
-    copy = deepcopy(network)
-    state = State(
-        copy,
-        make_optimizer(copy, plan.optimizer, learning_rate=1e-6, weight_decay=0.0),
-        Ema(copy),
-        TIMED_STEPS,
-    )
-    schedule = Schedule(
-        epoch_steps=1,
-        validate_every=1,
-        learning_rate=1e-6,
-        warmup_steps=0,
-        precision=torch.bfloat16 if plan.precision == "bfloat16" else torch.float32,
-        device=device,
-    )
-    times = []
-    for number in range(TIMED_STEPS):
-        batch = crops(number)
-        start = perf_counter()
-        learn(state, batch, 1e-6, loss_of, schedule)
-        times.append(perf_counter() - start)
-    return float(np.median(times[1:]))
+def _check_same(kept: Plan, plan: Plan | None, given: Mapping[str, Any], run: Run) -> None:
+    """Raise ``InputError`` unless what is asked for is what was begun."""
+    asked = dict(given)
+    if plan is not None:
+        asked = {name: value for name, value in dict(plan).items() if name not in TIMED} | asked
+        if plan.steps is not None:
+            asked.setdefault("steps", plan.steps)
+    own = Plan.checked({name: value for name, value in asked.items() if name != "version"})
+    for name, value in own.items():
+        before = getattr(kept, name)
+        if name == "network_settings":
+            before = {key: each for key, each in before.items() if key in value}
+        if value != before:
+            raise InputError(
+                f"the training in {run.folder} was begun with {name} {before}, not {value}; give the same to go on, "
+                "or start anew without --resume"
+            )

@@ -103,15 +103,15 @@ def train(
     kept = clock()
     while state.step < state.steps or state.due:
         start = clock()
-        if state.due:
+        looked = state.due
+        if looked:
             if ranks.leads:
                 validated(state, schedule, validate, main, watch, clock)
             state.due, state.loss_sum, state.losses = False, 0.0, 0
             pace.validated(clock() - start)
-            going_on = better_lately(state.history, schedule.patience)
-            ended, stop = ranks.highest(not going_on, stopped())
+            ended, stop = ranks.highest(not better_lately(state.history, schedule.patience), stopped())
             if ended:
-                state.steps = state.step  # to go on later is to have ended, too
+                state.steps = state.step  # whoever goes on later ends here, too
         else:
             batch = next(batches)
             waited = clock() - start
@@ -119,28 +119,149 @@ def train(
             loss, parts = learn(state, network, batch, rate, loss_of, schedule, ranks)
             if not math.isfinite(loss):
                 raise Diverged(
-                    f"the loss or its gradient became {loss} at step {state.step + 1} of {state.steps} (learning rate "
-                    f"{rate:.2g}, images {names(batch.numbers)}); look at these images, or set a lower learning_rate"
+                    f"the loss, or its gradient, became {loss} at step {state.step + 1} of {state.steps} (learning "
+                    f"rate {rate:.2g}, images {names(batch.numbers)}); look at these images, or set a lower "
+                    "learning_rate"
                 )
             state.step += 1
             state.ema.update(state.network, state.step)
             state.loss_sum, state.losses = state.loss_sum + loss, state.losses + 1
-            seconds = clock() - start
-            pace.stepped(seconds)
-            steps, due = (pace.steps(state.step, state.steps), pace.due(state.step)) if ranks.leads else (0, 0)
-            stop, steps, due = ranks.highest(stopped(), steps, due)  # nobody goes on alone
-            state.steps = int(steps)
-            state.due = bool(due) or state.step == state.steps
-            images = len(batch.image) * ranks.count
             if ranks.leads:
+                seconds, images = clock() - start, len(batch.image) * ranks.count
                 watch(step_report(state, schedule, loss, parts, rate, seconds, waited, images))
+            pace.stepped(clock() - start)
+            stop, steps, due = ranks.highest(  # nobody goes on alone
+                stopped(), pace.steps(state.step, state.steps) if ranks.leads else 0, pace.due(state.step)
+            )
+            state.steps = int(steps)
+            state.due = bool(due) or state.step >= state.steps
         state.seconds, state.validation_s = pace.seconds, pace.validation_s
-        looked = state.losses == 0
         if ranks.leads and (looked or stop or clock() - kept > KEEP_EVERY_S):
+            start = clock()
             check_weights(state)
             keep(state)
             kept = clock()
-            pace.seconds += kept - start - (state.seconds - (pace.seconds - 0.0)) if False else 0.0
+            pace.seconds += kept - start
         if stop and (state.due or state.step < state.steps):
             raise Interrupted(f"stopped after step {state.step} of {state.steps}")
     state.best = ranks.tensors(state.best or state.ema.weights())
+
+
+def learn(
+    state: State,
+    network: nn.Module,
+    batch: Batch,
+    rate: float,
+    loss_of: Loss,
+    schedule: Schedule,
+    ranks: Ranks = ALONE,
+) -> tuple[float, dict[str, float]]:
+    """One optimizer step; the loss, the mean over ``ranks``, and its parts.
+
+    ``network`` is that of the state, or what averages its gradients. Nothing is learned from a loss or a gradient that
+    is no finite number, for which the loss given back is not finite either.
+    """
+    device = schedule.device
+    network.train()
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate * group["rate_factor"]
+    image = batch.image.to(device, memory_format=memory_format(batch.image))  # B, C, *S
+    targets = {name: target.to(device) for name, target in batch.targets.items()}
+    with torch.autocast(device.type, schedule.precision, enabled=schedule.precision != torch.float32):
+        output = network(image)  # B, P, *S, or a list of them
+    loss, parts = loss_of(image, output, targets)
+    value = ranks.mean(loss.item())
+    if math.isfinite(value):
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        size = nn.utils.clip_grad_norm_(state.network.parameters(), schedule.grad_clip)
+        if math.isfinite(size.item()):
+            state.optimizer.step()
+        else:
+            value = math.nan
+    return value, {name: part.item() for name, part in parts.items()}
+
+
+def validated(
+    state: State,
+    schedule: Schedule,
+    validate: Validate | None,
+    main: str,
+    watch: Callable[[StepReport | EpochReport], None],
+    clock: Callable[[], float] = perf_counter,
+) -> None:
+    """Score the averaged weights, and keep them if they are the best so far; without a score the newest are.
+
+    Of weights that score the same the later ones are kept, which have seen more.
+    """
+    start = clock()
+    scores: dict[str, float] = {}
+    if validate is not None:
+        with state.ema.applied_to(state.network) as averaged:
+            scores = dict(validate(averaged.eval()))
+    score = scores.get(main, math.nan)
+    highest = max(
+        (report.score for report in state.history if math.isfinite(report.score)), default=-math.inf
+    )
+    if validate is None or score >= highest or not state.best:
+        state.best = state.ema.weights()
+    report = EpochReport(
+        step=state.step,
+        epoch=math.ceil(state.step / schedule.epoch_steps),
+        train_loss=state.loss_sum / max(1, state.losses),
+        metrics=scores,
+        main=main if scores else "",
+        best=score > highest,
+        seconds=clock() - start,
+    )
+    state.history += (report,)
+    watch(report)
+
+
+def rate_of(state: State, schedule: Schedule) -> float:
+    """The learning rate of the next step."""
+    warmup = min(schedule.warmup_steps, state.steps - 1)
+    return learning_rate_at(state.step, state.steps, schedule.learning_rate, warmup, schedule.kind)
+
+
+def check_weights(state: State) -> None:
+    """Raise ``Diverged`` for weights that are no numbers: what was kept before is better."""
+    with torch.no_grad():
+        if all(bool(torch.isfinite(each).all()) for each in state.network.parameters()):
+            return
+    raise Diverged(f"weights are no numbers any more after step {state.step}; set a lower learning_rate")
+
+
+def memory_format(image: Tensor) -> torch.memory_format:
+    """Channels last, which convolutions on CPUs and tensor cores are fast at."""
+    return torch.channels_last if image.ndim == 4 else torch.channels_last_3d
+
+
+def better_lately(history: Sequence[EpochReport], patience: int | None) -> bool:
+    """Whether one of the last ``patience`` validations was the best so far."""
+    return patience is None or len(history) <= patience or any(report.best for report in history[-patience:])
+
+
+def step_report(
+    state: State,
+    schedule: Schedule,
+    loss: float,
+    parts: Mapping[str, float],
+    rate: float,
+    seconds: float,
+    waited: float,
+    images: int,
+) -> StepReport:
+    """What is told of the step that was taken last."""
+    return StepReport(
+        step=state.step,
+        steps=state.steps,
+        epoch=math.ceil(state.step / schedule.epoch_steps),
+        epochs=math.ceil(state.steps / schedule.epoch_steps),
+        loss=loss,
+        parts=parts,
+        learning_rate=rate,
+        step_seconds=seconds,
+        waiting_seconds=waited,
+        images_per_second=images / seconds if seconds > 0 else math.nan,
+    )

@@ -157,4 +157,4 @@ class Fast(NetworkMethod):
     """A light network for scenes in real time on a CPU."""
 
     name: ClassVar[str] = "fast"
-    source: ClassVar[str] = "see smalti.deep.fast"
+    source: ClassVar[str] = "Hong et al., Deep dual-resolution networks (DDRNet), 2021, at half its width"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..errors import ReadError
+from ..io.writing import replacing
+from ..runtime.fitted import PLAN
 from .checkpoint import (
+    CHECKPOINT,
     Checkpoint,
     digest_of,
     has_checkpoint,
@@ -22,6 +26,9 @@ from .plan import Plan
 from .reports import EpochReport, StepReport
 
 Watch = Callable[[StepReport | EpochReport], None]
+
+PROGRESS = ("steps", "budget_s", "due", "seconds", "validation_s", "loss_sum", "losses")
+"""Plain values of a ``State`` that a checkpoint has beside its step and history."""
 
 
 def nobody_watches(report: StepReport | EpochReport) -> None:
@@ -45,19 +52,48 @@ class Run:
         folder = None if self.folder is None else self.folder / name
         return Run(folder, self.resume, self.watch, self.stopped)
 
+    def begin(self) -> None:
+        """Forget what another training left in the folder and its folds, unless this one goes on with it."""
+        if self.folder is None or self.resume:
+            return
+        for path in (*self.folder.glob(CHECKPOINT), *self.folder.glob(f"fold_*/{CHECKPOINT}")):
+            path.unlink(missing_ok=True)
+
+    @property
+    def kept_plan(self) -> Plan | None:
+        """The plan that was followed before, where there is one. Raises ``ReadError`` and ``InputError``."""
+        path = None if self.folder is None else self.folder / PLAN
+        if path is None or not path.is_file():
+            return None
+        try:
+            return Plan.from_json(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ReadError(f"{path} cannot be read: {error.strerror or error}") from error
+
+    def keep_plan(self, plan: Plan) -> None:
+        """Write the plan into the folder. Raises ``WriteError``."""
+        if self.folder is None:
+            return
+        with replacing(self.folder / PLAN) as part:
+            part.write_text(plan.to_json(), encoding="utf-8")
+
 
 @dataclass(frozen=True)
 class Keeper:
-    """Keeps the state of a training by one plan on one dataset, and brings it back."""
+    """Keeps the state of a training by one plan on the samples of these ``names``, and brings it back.
+
+    ``beside`` is what else decides what is learned: the files that a training begins with.
+    """
 
     folder: Path
     plan: Plan
     names: tuple[str, ...]
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def plan_digest(self) -> str:
         """Of the plan without its reasons, which change nothing."""
-        return digest_of({**self.plan.model_dump(mode="json"), "reasons": {}})
+        return digest_of({**self.plan.model_dump(mode="json"), "reasons": {}, "beside": dict(self.beside)})
 
     @property
     def there(self) -> bool:
@@ -84,7 +120,7 @@ class Keeper:
                 dataset=digest_of(list(self.names)),
                 tensors=groups,
                 history=state.history,
-                state={"steps": state.steps, "seconds": state.seconds, "optimizer": plain},
+                state={**{name: getattr(state, name) for name in PROGRESS}, "optimizer": plain},
             ),
         )
 
@@ -99,5 +135,6 @@ class Keeper:
         restore_random(found.tensors["random"])
         state.best = dict(found.tensors.get("best", {}))
         state.history = found.history
-        state.step, state.steps = found.step, int(found.state["steps"])
-        state.seconds = float(found.state["seconds"])
+        state.step = found.step
+        for name in PROGRESS:
+            setattr(state, name, found.state[name])

@@ -3,68 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import cached_property
+from time import perf_counter
 
 import numpy as np
 from torch import nn
 
-from ..deep.network import Activated
+from ..image import Image
 from ..metrics.metric import Metric
 from ..metrics.pair import Pair
-from ..runtime.engines import Torch
 from ..runtime.fitted import FittedNetwork
 from ..sample import Sample
 from ..segmentation import Segmentation
+from .model import with_networks
 from .pictures import MOST_SHOWN, Shown
 
 MOST_VALIDATED_PX = 40_000_000
-"""Pixels of the validation images that are looked at in each epoch, of all of them together, evenly chosen."""
+"""Pixels of the validation images that are looked at each time, of all of them together."""
+MOST_KEPT_BYTES = 500_000_000
+"""Memory of the images that are kept between validations; the others are read each time."""
 
 
 class Validation:
-    """Scores a network on ``samples``, by the first metric of the task; ``scored`` is the last look at them.
+    """Scores a network on ``samples`` by ``metric``; ``shown`` are some of them with what it made of them last.
 
-    ``model`` is the fitted network but for its weights. ``metric`` is the name of another metric.
+    ``model`` is the fitted network but for its weights. Of many samples ``most`` are looked at, evenly chosen.
     """
 
     def __init__(self, samples: Sequence[Sample], model: FittedNetwork, metric: Metric) -> None:
         self.samples = samples
         self.model = model
         self.metric = metric
-        self.main = self.metric.headline
+        self.main = metric.headline
         self.shown: tuple[Shown, ...] = ()
+        self._kept: dict[int, tuple[Image, Segmentation]] = {}
+        self._bytes = 0
+        size = int(np.prod(self._pair(0)[1].shape))
+        self.most = max(1, min(len(samples), MOST_VALIDATED_PX // size))
 
     def __call__(self, network: nn.Module) -> Mapping[str, float]:
-        model = with_network(self.model, network)
+        """The scores of the whole, higher for better; the headline is 0 where it has no value."""
+        model = with_networks(self.model, [network])
         kept, shown = [], list[Shown]()
-        for sample, truth in zip(self.looked_at, self.truths, strict=True):
-            image = sample.image
+        for number in evenly(len(self.samples), self.most):
+            image, truth = self._pair(number)
             predicted = model.predict(image)
             kept.append(self.metric.keep(Pair(truth, predicted)))
             if len(shown) < MOST_SHOWN:
-                shown.append(Shown(sample.name, image, truth, predicted))
+                shown.append(Shown(self.samples[number].name, image, truth, predicted))
         self.shown = tuple(shown)
         scores = self.metric.score(kept, np.ones((1, len(kept))))
         whole = {
             score.name for score in self.metric.scores if not score.per_class and score.better == "higher"
         }
         found = {name: float(values[0]) for name, values in scores.items() if name in whole}
-        return {self.main: np.nan_to_num(found.pop(self.main)), **found}
+        return {self.main: float(np.nan_to_num(found.pop(self.main))), **found}
 
-    @cached_property
-    def looked_at(self) -> list[Sample]:
-        """Those that are looked at in each epoch."""
-        size = int(np.prod(self.samples[0].image.shape))
-        count = max(1, min(len(self.samples), MOST_VALIDATED_PX // size))
-        return [self.samples[at] for at in np.linspace(0, len(self.samples) - 1, count).round().astype(int)]
+    def seconds(self, network: nn.Module) -> float:
+        """Seconds that one image takes with this network, from a few of them, after one that is not counted."""
+        most, self.most = self.most, 1
+        times = []
+        for self.most in (1, min(most, 3)):
+            start = perf_counter()
+            self(network)
+            times.append((perf_counter() - start) / self.most)
+        self.most = most
+        return times[-1]
 
-    @cached_property
-    def truths(self) -> list[Segmentation]:
-        """The truths of ``looked_at``, in the classes of the model."""
-        return [sample.truth.replace(classes=self.model.classes) for sample in self.looked_at]
+    def _pair(self, number: int) -> tuple[Image, Segmentation]:
+        """An image and its truth in the classes of the model."""
+        if number in self._kept:
+            return self._kept[number]
+        sample = self.samples[number]
+        pair = sample.image, sample.truth.replace(classes=self.model.classes)
+        if self._bytes + pair[0].pixels.nbytes <= MOST_KEPT_BYTES:
+            self._kept[number] = pair
+            self._bytes += pair[0].pixels.nbytes
+        return pair
 
 
-def with_network(model: FittedNetwork, *networks: nn.Module) -> FittedNetwork:
-    """The model carried out by these networks in memory."""
-    return replace(model, loaded=tuple(Torch(Activated(each, model.planes).eval()) for each in networks))
+def evenly(count: int, most: int) -> list[int]:
+    """Up to ``most`` of the numbers below ``count``, the first and the last of them among these."""
+    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))
