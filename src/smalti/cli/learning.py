@@ -84,7 +84,9 @@ def fit_command(
     from ..segmenter import parse_settings
     from ..service.models import fit_model
     from ..service.training import Training, seconds_of
+    from ..train.distributed import leading
 
+    silent = not leading()  # of several processes one speaks
     opening = opening_of(format, options, skip_faulty, splits, split, fold)
     given = parse_settings(settings or []) | ({} if task is None else {"task": task})
     budget_s = None if budget is None else seconds_of(budget)
@@ -93,12 +95,14 @@ def fit_command(
         if not as_json:
             typer.echo(f"{plan.explain()}\n", err=True)
 
-    with counting("fitting", None) as progress, training(as_json) as watch, stopping() as stopped:
+    with counting("fitting", None) as progress, training(as_json or silent) as watch, stopping() as stopped:
         work = Training(budget_s, plan, resume, watch, told, stopped)
         try:
             fitted = fit_model(source, out, method, given, opening, progress, work)
         except Interrupted as error:
             raise Interrupted(f"{error}; to go on, give the same command with --resume") from error
+    if silent:
+        return
     if as_json:
         typer.echo(json.dumps(fitted.to_json()))
         return

@@ -40,6 +40,7 @@ class DeepLab(nn.Module):
         if ndim != 2:
             raise InputError(f"the net deeplab is for 2-D images, got {ndim} spatial axes; take unet or fcn")
         self.width = width
+        self.stride = 4
         self.encoder = make_encoder(encoder, in_channels, 2, output_stride, encoder_parameters)
         spaced = [max(1, rate * 16 // self.encoder.strides[-1]) for rate in rates]
         self.pyramid = Pyramid(self.encoder.widths[-1], width, spaced, dropout)

@@ -38,6 +38,7 @@ class Fast(nn.Module):
             raise InputError(f"the net fast is for 2-D images, got {ndim} spatial axes; take unet or fcn")
         fine = 2 * width
         self.width = fine
+        self.stride = 4
         self.widths = (fine, fine)
         self.deep_supervision = deep_supervision
         self.stem = nn.Sequential(

@@ -43,6 +43,7 @@ class Fcn(nn.Module):
         if finest not in FINEST:
             raise InputError(f"the finest map of an FCN is at stride 8, 16 or 32, got {finest}")
         self.width = width
+        self.stride = finest
         self.encoder = make_encoder(encoder, in_channels, ndim, parameters=encoder_parameters)
         coarsest, *finer = self.encoder.widths[::-1][: FINEST[finest]]
         self.last = nn.Sequential(

@@ -51,6 +51,7 @@ class Unet(nn.Module):
             raise InputError(f"the stem of a U-Net strides by 1, 2, 4 or 8, got {stem_stride}")
         widths = [min(max_width, width * 2**stage) for stage in range(len(strides) + 1)]
         self.width = widths[0]
+        self.stride = stem_stride
         self.deep_supervision = deep_supervision
         self.stem = nn.Sequential()
         channels = in_channels

@@ -281,7 +281,8 @@ def freeze(network: Network, what: str | int | Sequence[str]) -> list[str]:
     network.still = tuple(
         name
         for name, module in network.named_modules()
-        if any(True for _ in module.parameters())
+        if name  # the network itself would put itself to rest for ever
+        and any(True for _ in module.parameters())
         and not any(one.requires_grad for one in module.parameters())
     )
     network.train(network.training)

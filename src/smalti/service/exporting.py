@@ -345,13 +345,12 @@ def made_up(network: FittedNetwork) -> list[Sample]:
         rng = np.random.default_rng(number)
         planes = []
         for _ in kind.channels:
-            noise = sum(
-                (blurred(rng.normal(size=shape).astype(np.float32), sigma, None) * sigma for sigma in (0, 2, 8)),
-                rng.normal(size=shape).astype(np.float32) * 0.1,
-            )
-            planes.append((noise - noise.min()) / (noise.max() - noise.min()) * top)
+            noise = rng.normal(0, 0.1, shape).astype(np.float32)
+            for sigma in (2, 8):  # a blur makes noise about so many times weaker
+                noise += sigma * blurred(rng.normal(size=shape).astype(np.float32), sigma, None)
+            planes.append((noise - noise.min()) / max(float(np.ptp(noise)), 1e-6) * top)
         pixels = np.stack(planes, -1).astype(dtype)
-        samples.append(Sample.of(f"made up {number + 1}", Image.from_array(pixels, kind.channels)))
+        samples.append(Sample.of(f"made up {number + 1}", Image(pixels, kind.channels)))
     return samples
 
 

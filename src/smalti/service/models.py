@@ -20,6 +20,7 @@ from ..io.starters import model_path
 from ..io.bundle import check_name, load, read_bundle, write_bundle
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts, Segmenter, known_segmenters, make_segmenter, segmenter_class
+from ..train.distributed import leading
 from .actions import check_folder, check_output
 from .datasets import Opening, open_dataset
 from .training import Training, fit_arguments
@@ -192,7 +193,7 @@ def fit_model(
     check_folder(out.parent)
     start = time.perf_counter()
     if getattr(chosen, "learns_in_runs", False):
-        more = fit_arguments(chosen, out, training, validation)
+        more = fit_arguments(out, training, validation)
     else:
         more = {"progress": progress}
     fitted = chosen.fit(annotated, classes=dataset.classes, **more)
@@ -201,10 +202,11 @@ def fit_model(
         raise InputError(f"what {method} learns cannot be kept in a file, as it has no to_bundle")
     bundle = fitted.to_bundle()
     made = _made(annotated, source, split)
-    write_bundle(out, replace(bundle, manifest={**bundle.manifest, "made": made}))
+    if leading():
+        write_bundle(out, replace(bundle, manifest={**bundle.manifest, "made": made}))
     return Fitted(
         out,
-        out.stat().st_size,
+        out.stat().st_size if leading() else 0,
         method,
         split,
         len(annotated),

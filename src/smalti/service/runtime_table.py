@@ -167,7 +167,8 @@ def measure_runtimes(
         raise InputError("runtimes are measured on images, and there is none")
     threads = threads or default_threads()
     asked = list(dict.fromkeys(RUNTIMES if runtimes is None else runtimes))
-    loaded, missing = _loaded(model, [*REFERENCES, *asked], threads)
+    with _silent():
+        loaded, missing = _loaded(model, [*REFERENCES, *asked], threads)
     reference = next((name for name in REFERENCES if name in loaded), None)
     if reference is None:
         raise InputError(f"neither torch nor ONNX Runtime can run the model: {missing[REFERENCES[-1]]}")
@@ -363,6 +364,19 @@ def _together(samples: Sequence[Sample]) -> Iterator[list[tuple[Sample, Image]]]
         some.append((sample, image))
         pixels += int(np.prod(image.shape))
     yield some
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Runtimes do not log what their rows will say."""
+    from ..runtime.engines import logger
+
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 @contextmanager

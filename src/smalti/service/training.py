@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, ReadError
-from ..segmenter import Segmenter
 
 if TYPE_CHECKING:
     from ..train.plan import Plan
@@ -73,26 +72,21 @@ def run_folder(out: Path) -> Path:
     return out.with_suffix(RUN_SUFFIX)
 
 
-def fit_arguments(method: Segmenter, out: Path, training: Training, validation: Any) -> dict[str, Any]:
+def fit_arguments(out: Path, training: Training, validation: Any) -> dict[str, Any]:
     """What the ``fit`` of a method that trains for a while is given beside its samples and classes.
 
-    Raises ``InputError`` for a plan that is none, and where there is nothing to resume.
+    Raises ``ReadError`` and ``InputError`` for a plan that is none.
     """
     from ..train.plan import Plan
     from ..train.run import Run, nobody_watches
 
-    folder = run_folder(out)
     plan = None
     if training.plan is not None:
         try:
             plan = Plan.from_json(training.plan.read_text(encoding="utf-8"))
         except OSError as error:
             raise ReadError(f"{training.plan} cannot be read: {error.strerror or error}") from error
-    if training.resume:
-        kept = folder / "plan.json"
-        if not kept.is_file():
-            raise InputError(f"there is no training to go on with in {folder}; start it without --resume")
-        if plan is None:
-            plan = Plan.from_json(kept.read_text(encoding="utf-8"))
-    run = Run(folder, training.resume, training.watch or nobody_watches, training.stopped)
+        except UnicodeDecodeError as error:
+            raise ReadError(f"{training.plan} is no text, so it is no plan") from error
+    run = Run(run_folder(out), training.resume, training.watch or nobody_watches, training.stopped)
     return {"validation": validation, "plan": plan, "run": run, "told": training.told}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from ..metrics.metric import Metric
 from ..runtime.fitted import FittedNetwork
 from ..sample import Sample
 from .batches import ahead
+from .checkpoint import has_checkpoint
 from .crops import crops_of
 from .distributed import ALONE, Ranks, joined
 from .folds import folds, hold_out
@@ -31,13 +33,13 @@ from .model import exported, planes_of, preparation_of, untrained, with_networks
 from .objective import objective
 from .optimizer import Ema, make_optimizer
 from .plan import Plan
-from .planning import FEWEST_STEPS, make_plan, timed
+from .planning import FEWEST_STEPS, VALIDATIONS, make_plan, timed
 from .reports import EpochReport, StepReport
 from .run import Keeper, Run, nobody_watches
 from .sharing import shared
 from .starting import NOTHING, Start, described
 from .survey import survey
-from .timing import TUNING_SHARE, Times, times_of
+from .timing import LEAST_SCORED, TUNING_SHARE, Times, times_of
 from .tuning import Unseen, scored, tuned
 from .validation import Validation
 
@@ -45,16 +47,17 @@ DEFAULT_EPOCHS = 100
 """Passes over the images where neither a budget nor steps are given."""
 CACHE_SHARE = 0.3
 """Share of the memory that images may be kept in."""
+RANKS_APART = 1000
+"""How far apart the seeds of processes are that learn together, in what is dropped at random."""
 TIMED = ("steps", "validate_every", "ema_decay", "reasons")
 """Fields of a plan that are decided by how long things take, if nobody else did."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its best weights, what its validations said, and what became of weights it began with."""
+    """A network with its best weights after ``step`` of ``steps``, and what became of weights it began with."""
 
     network: nn.Module
-    history: tuple[EpochReport, ...]
     step: int
     steps: int
     loaded: LoadedWeights | None
@@ -72,12 +75,14 @@ def fit_network(
     start: Start = NOTHING,
     run: Run | None = None,
     told: Callable[[Plan], None] = lambda plan: None,
+    began: float | None = None,
 ) -> FittedNetwork:
     """A network that has learned from annotated samples.
 
     ``name`` is what it will be called, ``given`` the fields of ``Plan`` that are decided already; with ``plan``
     all others are. ``validation`` are the samples of a split for it. ``metric`` is what validations are scored by
-    unless it is the first of the task. ``told`` is given the plan before training begins. Where torchrun started
+    unless it is the first of the task. ``told`` is given the plan before training begins. A budget counts from
+    ``began`` on, by ``perf_counter``. Where torchrun started
     several processes they learn together, and each gets the same network.
     Raises ``InputError`` for samples nothing can be learned from, ``Interrupted`` when ``run.stopped`` says so, and
     ``Diverged``.
@@ -86,7 +91,9 @@ def fit_network(
         run = run or Run()
         if not ranks.leads:
             run, told = replace(run, watch=nobody_watches), lambda plan: None
-        fitting = Fitting(name, given, samples, classes, validation, plan, metric, start, run, told, ranks)
+        fitting = Fitting(
+            name, given, samples, classes, validation, plan, metric, start, run, told, ranks, began
+        )
         return shared(fitting.done() if ranks.leads else fitting.helped(), ranks)
 
 
@@ -106,8 +113,9 @@ class Fitting:
         run: Run | None = None,
         told: Callable[[Plan], None] = lambda plan: None,
         ranks: Ranks = ALONE,
+        began: float | None = None,
     ) -> None:
-        self.began = perf_counter()
+        self.began = perf_counter() if began is None else began
         self.name, self.classes, self.start, self.told, self.ranks = name, classes, start, told, ranks
         self.run = run or Run()
         self.machine = Machine.here()
@@ -116,6 +124,11 @@ class Fitting:
         if self.plan.validate_on == "split" and not validation:
             validation = [sample for sample in samples if sample.split == "val"]
             samples = [sample for sample in samples if sample.split != "val"]
+            if not validation or not samples:
+                raise InputError(
+                    "the plan validates on the split val, and the samples have none beside others; set validate_on to "
+                    "images or none"
+                )
         self.samples, self.validation = list(samples), list(validation)
         self.metric: Metric = make_metric(metric or OF_TASK[self.plan.task][0], classes)
         self.planes = planes_of(self.plan, self.found, classes)
@@ -145,9 +158,10 @@ class Fitting:
                 replace(each, judge=replace(each.judge, decoding=model.decoding, factors=model.factors))
                 for each in unseen
             ]
-            report["validation"] = scored(
-                decided, self.metric, None if self.times is None else self.times.scored
-            )
+            most = None
+            if budget is not None:
+                most = LEAST_SCORED if self.times is None else self.times.scored
+            report["validation"] = scored(decided, self.metric, most)
         model = exported(model, self.plan, networks, report)
         report["seconds"] = perf_counter() - self.began
         return replace(model, about={**model.about, "report": report})
@@ -158,7 +172,10 @@ class Fitting:
 
     def _planned(self, plan: Plan | None, given: Mapping[str, Any]) -> Plan:
         """The plan: the one that is gone on with, the one that is given with what else is, or a new one."""
-        asked = {**self.start.given, **given}
+        asked = {**self.start.given_for(self.found.channels), **given}
+        own = asked.get("network_settings", {}) | self.start.given.get("network_settings", {})
+        if own:
+            asked["network_settings"] = own | given.get("network_settings", {})
         if self.run.resume:
             kept = self.run.kept_plan
             if kept is None:
@@ -184,6 +201,8 @@ class Fitting:
             made = made.with_changes(
                 "the default without a budget", steps=DEFAULT_EPOCHS * made.epoch_steps
             )
+        if plan is None and made.steps is not None:
+            made = _for_steps(made, made.steps, given)
         return Plan.from_json(self.ranks.text(made.to_json()))
 
     # Training
@@ -239,14 +258,13 @@ class Fitting:
         )
         loss_of = objective(plan, self.found, self.planes, self.start.teacher)
         validate = Validation(kept_back, self.untrained, self.metric) if kept_back else None
-        if plan.budget_s is not None and self.times is None:
+        going_on = run.resume and run.folder is not None and has_checkpoint(run.folder)
+        if plan.budget_s is not None and self.times is None and not going_on:
             left = plan.budget_s - (perf_counter() - self.began)
             self.times = times_of(plan, left, network, crops, loss_of, self._schedule(), validate)
             self._share_budget()
             plan = self.plan
-        elif validate is not None and self.times is not None:
-            validate.most = min(validate.most, self.times.validated or validate.most)
-        torch.manual_seed(plan.seed + number + 1000 * ranks.number)
+        torch.manual_seed(plan.seed + number + RANKS_APART * ranks.number)
         state = State(
             network,
             make_optimizer(
@@ -259,14 +277,20 @@ class Fitting:
             Ema(network, plan.ema_decay or 0.0),
             plan.steps or FEWEST_STEPS,
             self.train_s,
+            validated=0 if self.times is None else self.times.validated,
         )
         keeper = None
         if run.folder is not None:
             keeper = Keeper(run.folder, plan, tuple(sample.name for sample in learned), self.beside)
-            if run.resume and keeper.there:
+            if going_on:
                 keeper.bring_back(state)
+                self.train_s = state.budget_s
+                if not ranks.leads:  # what was kept is the generator of the first process
+                    torch.manual_seed(plan.seed + number + RANKS_APART * ranks.number + state.step)
             elif ranks.leads:
                 keeper.keep(state)  # a place that cannot be written is told before anything was learned
+        if validate is not None and state.validated:
+            validate.most = state.validated
         if number == 0:
             if ranks.leads:
                 self.run.keep_plan(plan)
@@ -298,7 +322,7 @@ class Fitting:
             if log is not None:
                 log.close()
         network.load_state_dict(state.best)
-        return Trained(network.eval(), state.history, state.step, state.steps, loaded)
+        return Trained(network.eval(), state.step, state.steps, loaded)
 
     def _share_budget(self) -> None:
         """What is left of the budget for training, and the plan with the steps that it has room for."""
@@ -307,13 +331,12 @@ class Fitting:
         spent = perf_counter() - self.began + times.tail_s
         if plan.steps is None:
             share = (plan.budget_s - spent) / plan.folds
-            plan = timed(
-                plan,
-                times.step_s,
-                overhead_s=max(0.0, plan.budget_s - share),
-                validation_s=times.validation_s,
-            )
-            self.train_s = self.ranks.highest(share)[0]
+            if self.ranks.leads:
+                overhead_s = max(0.0, plan.budget_s - share)
+                plan = timed(
+                    plan, times.step_s, overhead_s=overhead_s, validation_s=times.validation_s
+                )
+            self.train_s = share
         self.plan = Plan.from_json(self.ranks.text(plan.to_json()))
 
     def _schedule(self) -> Schedule:
@@ -326,6 +349,7 @@ class Fitting:
             kind=plan.schedule,
             grad_clip=plan.grad_clip,
             patience=plan.patience,
+            validation_s=0.0 if self.times is None else self.times.validation_s,
             precision=torch.bfloat16 if plan.precision == "bfloat16" else torch.float32,
             device=self.ranks.device,
         )
@@ -370,6 +394,14 @@ class Fitting:
         return report
 
 
+def _for_steps(plan: Plan, steps: int, given: Mapping[str, Any]) -> Plan:
+    """The plan with what follows from a number of steps that is known before any was timed."""
+    every = max(plan.epoch_steps, math.ceil(steps / VALIDATIONS))
+    if "validate_every" not in given and plan.validates and every != plan.validate_every:
+        plan = plan.with_changes(f"{max(1, steps // every)} validations", validate_every=every)
+    return timed(plan, 1.0)  # no step is counted by its seconds
+
+
 def _check_same(kept: Plan, plan: Plan | None, given: Mapping[str, Any], run: Run) -> None:
     """Raise ``InputError`` unless what is asked for is what was begun."""
     asked = dict(given)
@@ -378,12 +410,13 @@ def _check_same(kept: Plan, plan: Plan | None, given: Mapping[str, Any], run: Ru
         if plan.steps is not None:
             asked.setdefault("steps", plan.steps)
     own = Plan.checked({name: value for name, value in asked.items() if name != "version"})
-    for name, value in own.items():
-        before = getattr(kept, name)
-        if name == "network_settings":
-            before = {key: each for key, each in before.items() if key in value}
-        if value != before:
+    before = kept.model_dump(mode="json")
+    wanted = Plan.make({**dict(kept), **own}).model_dump(mode="json")
+    if "network_settings" in own:
+        wanted["network_settings"] = {**before["network_settings"], **wanted["network_settings"]}
+    for name in own:
+        if wanted[name] != before[name]:
             raise InputError(
-                f"the training in {run.folder} was begun with {name} {before}, not {value}; give the same to go on, "
-                "or start anew without --resume"
+                f"the training in {run.folder} was begun with {name} {before[name]}, not {wanted[name]}; give the same "
+                "to go on, or start anew without --resume"
             )

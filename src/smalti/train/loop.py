@@ -37,7 +37,8 @@ class Schedule:
     """How fast to learn while training, and when to look how good the network is.
 
     ``epoch_steps`` are one pass over the data; validation is after every ``validate_every`` steps and at the end.
-    ``patience`` is how many validations may pass without a better one.
+    ``patience`` is how many validations may pass without a better one. ``validation_s`` is how long one takes, as far
+    as is known.
     """
 
     epoch_steps: int
@@ -47,6 +48,7 @@ class Schedule:
     kind: ScheduleKind = "cosine"
     grad_clip: float = 5.0
     patience: int | None = None
+    validation_s: float = 0.0
     precision: torch.dtype = torch.float32
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
@@ -57,7 +59,8 @@ class State:
 
     ``steps`` are all there will be, in ``budget_s`` seconds if that is not None. ``seconds`` are those that passed so
     far, ``validation_s`` of them in validations. ``due`` says that a validation comes before the next step.
-    ``loss_sum`` is that of the ``losses`` steps since the last one. ``best`` are the weights of the best validation.
+    ``loss_sum`` is that of the ``losses`` steps since the last one. ``best`` are the weights of the best validation, in
+    which ``validated`` images were looked at.
     """
 
     network: nn.Module
@@ -71,6 +74,7 @@ class State:
     validation_s: float = 0.0
     loss_sum: float = 0.0
     losses: int = 0
+    validated: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
     history: tuple[EpochReport, ...] = ()
 
@@ -99,22 +103,23 @@ def train(
     watches and keeps.
     """
     network = ranks.parallel(state.network)
-    pace = Pace(state.budget_s, schedule.validate_every, state.seconds, state.validation_s)
-    kept = clock()
+    pace = Pace(state.budget_s, schedule.validate_every, state.seconds, state.validation_s, schedule.validation_s)
+    start = kept = clock()
     while state.step < state.steps or state.due:
-        start = clock()
         looked = state.due
         if looked:
             if ranks.leads:
                 validated(state, schedule, validate, main, watch, clock)
             state.due, state.loss_sum, state.losses = False, 0.0, 0
-            pace.validated(clock() - start)
+            before, start = start, clock()
+            pace.validated(start - before)
             ended, stop = ranks.highest(not better_lately(state.history, schedule.patience), stopped())
             if ended:
                 state.steps = state.step  # whoever goes on later ends here, too
         else:
+            asked = clock()
             batch = next(batches)
-            waited = clock() - start
+            waited = clock() - asked
             rate = rate_of(state, schedule)
             loss, parts = learn(state, network, batch, rate, loss_of, schedule, ranks)
             if not math.isfinite(loss):
@@ -129,19 +134,18 @@ def train(
             if ranks.leads:
                 seconds, images = clock() - start, len(batch.image) * ranks.count
                 watch(step_report(state, schedule, loss, parts, rate, seconds, waited, images))
-            pace.stepped(clock() - start)
+            before, start = start, clock()
+            pace.stepped(start - before)
             stop, steps, due = ranks.highest(  # nobody goes on alone
                 stopped(), pace.steps(state.step, state.steps) if ranks.leads else 0, pace.due(state.step)
             )
             state.steps = int(steps)
             state.due = bool(due) or state.step >= state.steps
         state.seconds, state.validation_s = pace.seconds, pace.validation_s
-        if ranks.leads and (looked or stop or clock() - kept > KEEP_EVERY_S):
-            start = clock()
+        if ranks.leads and (looked or stop or start - kept > KEEP_EVERY_S):
             check_weights(state)
             keep(state)
-            kept = clock()
-            pace.seconds += kept - start
+            kept = start
         if stop and (state.due or state.step < state.steps):
             raise Interrupted(f"stopped after step {state.step} of {state.steps}")
     state.best = ranks.tensors(state.best or state.ema.weights())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, create_model
@@ -58,7 +59,8 @@ class NetworkMethod(PlannedSettings):  # type: ignore[misc, valid-type]  # pydan
     )
     freeze: str | None = Field(
         None,
-        description="Parts of the network that stay as they are: encoder, or patterns such as down.0.*,stem.*",
+        description="What of the network stays as it is: encoder, a number of stages, or patterns of names such as "
+        "net.stem.*,net.down.0.*.",
     )
     teacher: Path | None = Field(
         None, description="A larger model (.smalti) whose answers are learned from, too."
@@ -77,11 +79,12 @@ class NetworkMethod(PlannedSettings):  # type: ignore[misc, valid-type]  # pydan
         """A network that has learned from annotated samples such as a ``Dataset``.
 
         ``validation`` are samples to judge by; without them some are held out, as the plan says. With ``plan``
-        nothing is planned anew; ``told`` is given the one that is followed. ``run`` says where the training keeps what
-        it has come to and who watches it.
+        nothing is planned anew, but the parameters that are given stand in place of what it says; ``told`` is given
+        the one that is followed. ``run`` says where the training keeps what it has come to and who watches it.
         Raises ``InputError`` where nothing can be learned, ``MissingExtra`` without torch, and ``Diverged`` where the
         loss is no number any more.
         """
+        began = perf_counter()
         require("torch", "train")
         require("safetensors", "train")
         from .fitting import fit_network
@@ -97,17 +100,21 @@ class NetworkMethod(PlannedSettings):  # type: ignore[misc, valid-type]  # pydan
             raise InputError("there is no sample to learn from")
         if plan is not None and plan.network != self.name:
             raise InputError(f"the plan is for the network {plan.network}, not {self.name}; fit that method")
+        given = {"network": self.name, **self.decided()}
+        if plan is None and validation:
+            given.setdefault("validate_on", "split")
         return fit_network(
             self.name,
-            {"network": self.name, **({"validate_on": "split"} if validation else {}), **self.decided()},
+            given,
             samples,
             classes,
             validation=validation,
             plan=plan,
             metric=self.metric,
-            start=start_of(self.weights, self.freeze, self.teacher),
+            start=start_of(self.name, self.weights, self.freeze, self.teacher),
             run=run,
             told=told,
+            began=began,
         )
 
     def decided(self) -> dict[str, Any]:

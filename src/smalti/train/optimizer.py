@@ -220,16 +220,19 @@ def restore_optimizer(
     if own != stored:
         raise InputError(f"the checkpoint is that of other trained parameters: {_difference(stored, own)}")
     numbers = {name: number for number, name in enumerate(name for group in own for name in group)}
-    shapes = {names[each]: each.shape for group in optimizer.param_groups for each in group["params"]}
+    trained = {names[each]: each for group in optimizer.param_groups for each in group["params"]}
     state: dict[int, dict[str, Any]] = {}
     for key, value in [*tensors.items(), *plain["values"].items()]:
         kind, _, name = key.partition("/")
         if name not in numbers:
             raise InputError(f"the checkpoint remembers {key}, and there is no such trained parameter")
         if isinstance(value, torch.Tensor):
-            if value.ndim and value.shape != shapes[name]:
-                raise InputError(f"the checkpoint's {key} is {tuple(value.shape)}, not {tuple(shapes[name])}")
-            value = value.clone()
+            if value.ndim and value.shape != trained[name].shape:
+                raise InputError(
+                    f"the checkpoint's {key} is {tuple(value.shape)}, not {tuple(trained[name].shape)}"
+                )
+            # laid out as the parameter is, channels last for one: fused steps read both in the order of memory
+            value = torch.empty_like(trained[name], dtype=value.dtype).copy_(value) if value.ndim else value.clone()
         state.setdefault(numbers[name], {})[kind] = value
     current = optimizer.state_dict()["param_groups"]
     groups = [

@@ -10,13 +10,13 @@ FIRST_LOOK = 10
 """Steps after which their time is known well enough to count with."""
 SLOW_STEPS = 2
 """Steps at the beginning that say nothing: memory is asked for, kernels are chosen, images are read."""
-RECENT = 0.2
+RECENT = 0.5
 """Share of the steps, the newest ones, whose mean time those to come are taken to have."""
-LEAST_RECENT, MOST_RECENT = 20, 400
-CHANGE = 0.02
+LEAST_RECENT, MOST_RECENT = 50, 1000
+CHANGE = 0.03
 """Share of the steps by which their number must be wrong to be changed: the learning rate follows it."""
 VALIDATION_SHARE = 0.15
-"""Share of the time that has passed beyond which a validation is left out, but for the last."""
+"""Share of the time beyond which a validation is left out, but for the last."""
 
 
 @dataclass
@@ -65,5 +65,8 @@ class Pace:
         """Whether there is a validation after this step, as planned and as far as there is time."""
         if step % self.validate_every:
             return False
+        if self.budget_s is None:
+            return True
         spent = self.validation_s + self.each_s
-        return self.budget_s is None or spent <= VALIDATION_SHARE * (self.seconds + self.each_s)
+        with_last = spent + self.each_s
+        return spent <= VALIDATION_SHARE * (self.seconds + self.each_s) and with_last <= VALIDATION_SHARE * self.budget_s

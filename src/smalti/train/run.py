@@ -27,7 +27,7 @@ from .reports import EpochReport, StepReport
 
 Watch = Callable[[StepReport | EpochReport], None]
 
-PROGRESS = ("steps", "budget_s", "due", "seconds", "validation_s", "loss_sum", "losses")
+PROGRESS = ("steps", "budget_s", "due", "seconds", "validation_s", "loss_sum", "losses", "validated")
 """Plain values of a ``State`` that a checkpoint has beside its step and history."""
 
 

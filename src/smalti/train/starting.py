@@ -46,6 +46,13 @@ class Start:
         of_encoder = loaded is not None and loaded.part.endswith("encoder")
         return loaded, network.get_submodule(loaded.part) if loaded is not None and of_encoder else None
 
+    def given_for(self, channels: tuple[str, ...]) -> dict[str, Any]:
+        """``given``, for images of these channels: a mean of each of others says nothing of them."""
+        given = dict(self.given)
+        if self.teacher is None and len(given.get("mean") or channels) != len(channels):
+            return {"network_settings": given["network_settings"]}
+        return given
+
     def check(self, planes: Planes, preparation: Preparation, channels: tuple[str, ...]) -> None:
         """Raise ``InputError`` unless the teacher tells of the same images the same things."""
         if self.teacher is None:
@@ -69,8 +76,12 @@ class Start:
 NOTHING = Start()
 
 
-def start_of(weights: Path | None, freeze: str | None, teacher: Path | None) -> Start:
-    """The files read. Raises ``ReadError``, and ``InputError`` for a bundle without weights or a model no network."""
+def start_of(network: str, weights: Path | None, freeze: str | None, teacher: Path | None) -> Start:
+    """The files read, to train the net of this name.
+
+    Raises ``ReadError``, and ``InputError`` for a bundle of another net or without weights and for a model that is no
+    network.
+    """
     said: dict[str, str] = {}
     given: dict[str, Any] = {}
     reasons: dict[str, str] = {}
@@ -82,9 +93,11 @@ def start_of(weights: Path | None, freeze: str | None, teacher: Path | None) -> 
             raise InputError(
                 f"{weights} holds no {WEIGHTS}, so training cannot begin with it; it was exported without"
             )
+        net = model.about["net"]
+        if net["name"] != network:
+            raise InputError(f"{weights} is of the network {net['name']}, not {network}; fit that method")
         state = safetensors_state(model.parts[WEIGHTS])
-        parameters = model.about.get("net", {}).get("parameters")
-        given |= seen_by(model) | ({} if parameters is None else {"network_settings": parameters})
+        given |= {**seen_by(model), "network_settings": net["parameters"]}
         reasons = dict.fromkeys(given, f"as {weights.name}, which training begins with")
     elif weights is not None:
         state = read_state(weights)

@@ -25,19 +25,23 @@ SCORING_SHARE = 0.03
 EXPORT_S = 2.0
 """Seconds in which a network is written: 0.6 s for a U-Net of 2 M parameters on one core, and what a disk takes."""
 LEAST_SCORED = 8
+"""Images that are scored in the end, however long it takes."""
+LOOK_SHARE = 0.02
+"""Share of the time beyond which one validation image is enough to see how long one takes."""
 FEWEST_VALIDATIONS = 4
 """Validations that a budget has time for: of many large images fewer are looked at, so that there are as many."""
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of one step, of one validation, and of all that comes after training; ``scored`` is how many images are
-    scored then, None for all."""
+    """Seconds of one step, of one validation of ``validated`` images, and of all that comes after training, where
+    ``scored`` images are scored."""
 
     step_s: float
     validation_s: float = 0.0
+    validated: int = 0
     tail_s: float = 0.0
-    scored: int | None = None
+    scored: int = 0
 
 
 def times_of(
@@ -49,23 +53,18 @@ def times_of(
     schedule: Schedule,
     validate: Validation | None,
 ) -> Times:
-    """What things take here, of ``left_s`` seconds; ``validate`` looks at fewer images where it would take too long."""
+    """What things take here, of ``left_s`` seconds; a validation of all images may take too long."""
     step_s = step_seconds(network, crops, loss_of, schedule)
     tail_s = plan.folds * EXPORT_S
     if validate is None:
         return Times(step_s, tail_s=tail_s)
-    each_s = validate.seconds(network)
+    each_s = validate.seconds(network, LOOK_SHARE * left_s)
     most = int(VALIDATION_TIME * left_s / FEWEST_VALIDATIONS / each_s)
-    validate.most = max(1, min(validate.most, most))
+    validated = max(1, min(validate.most, most))
     images = len(validate.samples) * plan.folds
     scored = min(images, max(LEAST_SCORED, int(SCORING_SHARE * left_s / each_s)))
-    tuning_s = TUNING_SHARE * left_s
-    return Times(
-        step_s,
-        validate.most * each_s,
-        tail_s + tuning_s + scored * each_s,
-        scored,
-    )
+    tail_s += TUNING_SHARE * left_s + scored * each_s
+    return Times(step_s, validated * each_s, validated, tail_s, scored)
 
 
 def step_seconds(network: nn.Module, crops: Crops, loss_of: Loss, schedule: Schedule) -> float:

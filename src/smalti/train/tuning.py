@@ -147,17 +147,13 @@ def scored(unseen: Sequence[Unseen], metric: Metric, most: int | None = None) ->
     """The headline of the metric on the samples with its 95 % interval over images, or groups of them.
 
     Each is judged by its own model. It is of the images that decoding was tuned on, and so a little too good. Of many
-    samples ``most`` are looked at.
+    samples ``most`` are looked at. An end that is not known, as of a single image, is None.
     """
     chosen = [unseen[at] for at in evenly(len(unseen), most or len(unseen))]
     kept = [metric.keep(Pair(each.truth(), each.judge.predict(each.sample.image))) for each in chosen]
     groups = [each.sample.group for each in chosen]
     grouped = groups if all(group is not None for group in groups) else None
     found = interval(metric, kept, groups=grouped)[metric.headline]
-    return {
-        "metric": metric.headline,
-        "value": float(found.value),
-        "low": float(found.low),
-        "high": float(found.high),
-        "images": len(chosen),
-    }
+    ends = {"value": found.value, "low": found.low, "high": found.high}
+    numbers = {name: float(end) if np.isfinite(end) else None for name, end in ends.items()}
+    return {"metric": metric.headline, **numbers, "images": len(chosen)}
