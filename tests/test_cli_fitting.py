@@ -64,10 +64,8 @@ def test_ctrl_c_says_how_to_go_on_and_going_on_ends_as_if_nothing_was(plate):
     assert stopped.returncode != 0
     assert not (plate / "stopped.smalti").exists()
 
-    going_on, whole = start(plate, *command, "stopped.smalti", "--resume"), start(plate, *command, "whole.smalti")
-    for process in (going_on, whole):
-        _, said = process.communicate(timeout=240)
-        assert process.returncode == 0, said
+    done(*command, "stopped.smalti", "--resume", cwd=plate)
+    done(*command, "whole.smalti", cwd=plate)
     assert weights(plate / "stopped.smalti") == weights(plate / "whole.smalti")
     rows = [line.split(",")[0] for line in log.read_text().splitlines()[1:]]
     assert rows == [str(step) for step in range(1, 81)]  # each step once
@@ -78,7 +76,7 @@ def test_a_budget_is_kept_and_the_plan_is_told(plate):
     answer = smalti("fit", "plate", *given, cwd=plate)
     assert answer.returncode == 0, answer.stderr
     told = json.loads(answer.stdout)
-    assert told["seconds"] == pytest.approx(8, rel=0.3)  # of eight seconds export takes one or two
+    assert told["seconds"] == pytest.approx(8, rel=0.4)  # of eight seconds export takes one or two
     assert told["report"]["steps"] >= 20
     plan = json.loads((plate / "b.run" / "plan.json").read_text())
     assert plan["budget_s"] == 8 and "passes over the images" in plan["reasons"]["steps"]

@@ -57,12 +57,30 @@ def run(method, image):
     return method.predict(image, *prompts_for(method, image.shape))
 
 
-@pytest.fixture(params=sorted(SEGMENTERS))
+LEARN_FIRST = sorted(name for name, place in SEGMENTERS.items() if place.startswith("smalti.train."))
+"""Networks: what they predict with is what ``fit`` gives, whose contract is in train/test_every_network.py."""
+
+
+@pytest.fixture(params=[name for name in sorted(SEGMENTERS) if name not in LEARN_FIRST])
 def method(request):
     return make_segmenter(request.param)
 
 
-def test_name_source_and_descriptions_are_there(method):
+@pytest.fixture(params=sorted(SEGMENTERS))
+def any_method(request):
+    return make_segmenter(request.param)
+
+
+@pytest.mark.parametrize("name", LEARN_FIRST)
+def test_what_must_learn_first_says_so(name):
+    method = make_segmenter(name)
+    assert hasattr(method, "fit") and not method.prompts
+    with pytest.raises(InputError, match=f"has to learn first: smalti fit DATASET --method {name}"):
+        method.predict(two_squares())
+
+
+def test_name_source_and_descriptions_are_there(any_method):
+    method = any_method
     assert type(method).name in SEGMENTERS
     assert segmenter_class(method.name) is type(method)
     assert method.source

@@ -68,7 +68,7 @@ import numpy as np
 class Missing:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ("torch", "safetensors"):
-            raise ImportError(f"{name} is not installed")
+            raise ModuleNotFoundError(f"{name} is not installed", name=name)
 
 sys.meta_path.insert(0, Missing())
 sys.path[:0] = json.loads(sys.argv[1])

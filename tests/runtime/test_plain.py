@@ -129,7 +129,9 @@ class TestMasks:
 class TestFile:
     def test_it_says_what_it_is(self):
         model = fitted("centers")
-        told = {each.key: each.value for each in onnx.load_from_string(plain_onnx(model).graph).metadata_props}
+        told = {
+            each.key: each.value for each in onnx.load_from_string(plain_onnx(model).graph).metadata_props
+        }
         assert [each["name"] for each in json.loads(told["smalti.classes"])] == ["pale", "bright"]
         assert json.loads(told["smalti.channels"]) == list(CHANNELS)
         assert json.loads(told["smalti.preparation"])["normalization"]["mean"] == [0.2, 0.25, 0.3]

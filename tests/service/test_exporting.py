@@ -1,11 +1,14 @@
 """Runtimes are measured as they are, and what loses too much is not written."""
 
 import json
+import sys
 from dataclasses import replace
 from functools import cache
+from types import ModuleType
 
 import numpy as np
 import pytest
+from nearest_mean import NAME, nearest_mean  # noqa: F401  # a fixture
 from tiny_networks import STUFF, THINGS, discs, fitted
 
 import smalti
@@ -55,13 +58,11 @@ class Wrong:
 
 @pytest.fixture
 def wrong(monkeypatch):
-    monkeypatch.setitem(RUNTIMES, "wrong", f"{__name__}:Wrong")
-    monkeypatch.setattr("smalti.runtime.engines.load_class", _load_class)
+    """The name of a runtime that is in the table, and wrong."""
+    place = sys.modules[Wrong.__module__] = sys.modules.get(Wrong.__module__) or ModuleType(Wrong.__module__)
+    monkeypatch.setattr(place, "Wrong", Wrong, raising=False)
+    monkeypatch.setitem(RUNTIMES, "wrong", f"{Wrong.__module__}:Wrong")
     return "wrong"
-
-
-def _load_class(kind, name, table, original=__import__("smalti.segmenter", fromlist=["x"]).load_class):
-    return Wrong if name == "wrong" else original(kind, name, table)
 
 
 @pytest.fixture
@@ -97,7 +98,13 @@ class TestMeasuring:
         from smalti.evaluation.evaluator import evaluate
 
         made, model = Dataset(samples(), STUFF), fitted("semantic")
-        found = evaluate(made, model, "semantic", metrics=["classes"], jobs=1)
+        found = evaluate(
+            made,
+            {each.name: model.predict(each.image) for each in made},
+            "semantic",
+            metrics=["classes"],
+            jobs=1,
+        )
         metric, kept = found.metric("classes")
         wanted = metric.score(kept, np.ones((1, len(kept))))["mean_iou"][0]
         table = measure_runtimes(model, made, ["onnxruntime"], memory=False)
@@ -106,10 +113,15 @@ class TestMeasuring:
     def test_what_cannot_be_had_is_a_row_that_says_why(self):
         model = fitted("semantic")
         parts = {name: part for name, part in model.parts.items() if name != "weights.safetensors"}
-        table = measure_runtimes(replace(model, parts=parts), samples(1), ["torch", "openvino-int8"], memory=False)
+        table = measure_runtimes(
+            replace(model, parts=parts), samples(1), ["torch", "openvino-int8"], memory=False
+        )
         assert table.reference == "onnxruntime"
         assert table.row("torch").missing is not None
-        assert "smalti export" in table.row("openvino-int8").missing or "openvino" in table.row("openvino-int8").missing
+        assert (
+            "smalti export" in table.row("openvino-int8").missing
+            or "openvino" in table.row("openvino-int8").missing
+        )
         assert "compared with onnxruntime" in table.notes[0]
 
     def test_images_without_annotation_are_compared_and_not_scored(self):
@@ -134,7 +146,9 @@ class TestMeasuring:
 
     def test_a_score_that_is_no_share_is_refused(self):
         with pytest.raises(InputError, match="no score from 0 to 1"):
-            measure_runtimes(fitted("semantic"), samples(1), ["onnxruntime"], metric="calibration", memory=False)
+            measure_runtimes(
+                fitted("semantic"), samples(1), ["onnxruntime"], metric="calibration", memory=False
+            )
 
     def test_no_image_is_refused(self):
         with pytest.raises(InputError, match="there is none"):
@@ -181,7 +195,9 @@ class TestExport:
         assert [each["runtime"] for each in manifest["export"]["runtimes"]] == ["torch", "onnxruntime"]
         assert "| onnxruntime | f32 | 1.0000 |" in read_bundle(out).card
         assert json.loads(json.dumps(exported.to_json()))["to"] == "onnxruntime"
-        assert smalti.load(out).predict(samples(1)[0].image) == smalti.load(model).predict(samples(1)[0].image)
+        assert smalti.load(out).predict(samples(1)[0].image) == smalti.load(model).predict(
+            samples(1)[0].image
+        )
 
     def test_what_loses_more_than_tolerated_is_not_written(self, model, data, tmp_path, wrong):
         out = tmp_path / "x.smalti"
@@ -201,7 +217,9 @@ class TestExport:
     def test_a_score_that_does_not_exist_is_none_to_judge_by(self):
         made = samples(2)
         empty = [
-            smalti.Sample.of(each.name, each.image, Segmentation.from_semantic_map(np.zeros((40, 48), int), STUFF))
+            smalti.Sample.of(
+                each.name, each.image, Segmentation.from_semantic_map(np.zeros((40, 48), int), STUFF)
+            )
             for each in made
         ]
         table = measure_runtimes(fitted("semantic"), empty, ["onnxruntime"], memory=False)
@@ -222,7 +240,9 @@ class TestExport:
             ("onnxruntime", "m.smalti", True, "own input"),
         ],
     )
-    def test_what_cannot_be_done_is_said_before_anything_is_measured(self, model, data, tmp_path, to, out, given, told):
+    def test_what_cannot_be_done_is_said_before_anything_is_measured(
+        self, model, data, tmp_path, to, out, given, told
+    ):
         with pytest.raises(InputError, match=told):
             export_model(model, to, tmp_path / out, data if given else None)
         assert not (tmp_path / "x.smalti").exists()
@@ -327,7 +347,7 @@ class TestUse:
     def test_bench_makes_up_images_of_the_kind_that_was_learned_from(self, tmp_path):
         fitted("volume").save(tmp_path / "m.smalti")
         table = bench_model(tmp_path / "m.smalti", runtimes=["onnxruntime"], memory=False)
-        assert table.source == "4 made-up images of 16 x 24 x 24"
+        assert table.source == "4 made-up images of 12 x 24 x 24"
         assert table.metric is None
         assert table.row("onnxruntime").agreement == pytest.approx(1, abs=0.01)
 
@@ -339,11 +359,12 @@ class TestUse:
         with pytest.raises(UnknownName, match="torch"):
             Model.of(model, "trch")
 
-    def test_a_model_that_is_no_network_has_no_runtimes(self, tmp_path, nearest_mean):
+    @pytest.mark.usefixtures("nearest_mean")
+    def test_a_model_that_is_no_network_has_no_runtimes(self, tmp_path):
         from smalti.service.models import fit_model
 
         folder = written(tmp_path / "d", samples(2))
-        fit_model(folder, tmp_path / "f.smalti", nearest_mean)
+        fit_model(folder, tmp_path / "f.smalti", NAME)
         with pytest.raises(InputError, match="no network, so there are no runtimes"):
             Model.of(tmp_path / "f.smalti", "openvino")
         with pytest.raises(InputError, match="no network"):

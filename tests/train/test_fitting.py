@@ -1,12 +1,16 @@
 """A fit from samples to a model: stopped and gone on with, the same by the same seed, what is wrong said in words."""
 
+import errno
+
 import numpy as np
 import pytest
 from tiny_trainings import TINY, fit, samples, with_void
 
 from smalti.classes import ClassSet
-from smalti.errors import InputError, Interrupted
+from smalti.errors import InputError, Interrupted, WriteError
 from smalti.runtime.fitted import PLAN, WEIGHTS
+from smalti.train import checkpoint, fitting, timing
+from smalti.train.loop import Diverged
 from smalti.train.plan import Plan
 
 
@@ -180,3 +184,99 @@ def test_a_grey_model_refuses_colour_in_words():
 def test_void_pixels_are_learned_around():
     model = fit([with_void(each, (slice(0, 16),)) for each in samples()], steps=2)
     assert np.isfinite(model.predict_scores(samples(count=1)[0].image)).all()
+
+
+class TestFolds:
+    def test_every_image_is_judged_by_the_network_that_has_not_seen_it(self, tmp_path, monkeypatch):
+        judged = []
+
+        def seen(model, unseen, metric, seconds):
+            judged.extend(unseen)
+            return model
+
+        monkeypatch.setattr(fitting, "tuned", seen)
+        data = samples(count=6)
+        model = fit(data, tmp_path, folds=3, steps=2)
+        assert sorted(each.sample.name for each in judged) == sorted(each.name for each in data)
+        assert model.report["networks"] == 3 and model.report["validation"]["images"] == 6
+        judges = {id(each.judge): each.judge for each in judged}
+        assert len(judges) == 3
+        for judge in judges.values():
+            assert len(judge.loaded) == 1
+        scores = [judge.predict_scores(data[0].image) for judge in judges.values()]
+        assert np.allclose(np.mean(scores, axis=0), model.predict_scores(data[0].image), atol=1e-4)
+
+    def test_groups_stay_together(self, tmp_path):
+        with pytest.raises(InputError, match="group"):
+            fit(samples(count=4, group="patient"), tmp_path, folds=2, validate_on="images", validation_share=0.5)
+
+
+class TestDisk:
+    def test_a_place_that_cannot_be_written_is_told_before_anything_is_learned(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        seen = []
+        with pytest.raises(WriteError):
+            fit(samples(), tmp_path / "file" / "run", seen=seen)
+        assert seen == []
+
+    def test_a_disk_that_fills_up_leaves_the_last_whole_checkpoint(self, whole, tmp_path, monkeypatch):
+        written = checkpoint._write_tensors
+        count = []
+
+        def full(part, flat):
+            count.append(part)
+            if len(count) == 3:  # at the start, after step 3, after step 6
+                part.write_bytes(b"half")
+                raise OSError(errno.ENOSPC, "No space left on device")
+            written(part, flat)
+
+        monkeypatch.setattr(checkpoint, "_write_tensors", full)
+        with pytest.raises(WriteError, match="step 6 could not be saved .that of step 3 is kept.*No space left"):
+            fit(samples(), tmp_path)
+        assert weights(fit(samples(), tmp_path, resume=True)) == weights(whole)
+
+
+def test_after_a_loss_that_is_no_number_the_last_good_state_is_gone_on_with(whole, tmp_path, monkeypatch):
+    plain = fitting.objective
+
+    def broken(*arguments):
+        loss_of, calls = plain(*arguments), []
+
+        def bad(image, output, targets):
+            calls.append(1)
+            loss, parts = loss_of(image, output, targets)
+            return (loss * float("nan") if len(calls) == 5 else loss), parts
+
+        return bad
+
+    monkeypatch.setattr(fitting, "objective", broken)
+    with pytest.raises(Diverged, match=r"at step 5 of 6 .*images image-\d"):
+        fit(samples(), tmp_path)
+    monkeypatch.undo()
+    seen = []
+    assert weights(fit(samples(), tmp_path, resume=True, seen=seen)) == weights(whole)
+    assert seen[0].step == 4
+
+
+def test_a_training_that_is_begun_anew_forgets_the_one_before(whole, tmp_path):
+    with pytest.raises(Interrupted):
+        fit(samples(), tmp_path, stop_after=4, learning_rate=0.05)
+    with pytest.raises(Interrupted):
+        fit(samples(), tmp_path, stop_after=1)
+    assert weights(fit(samples(), tmp_path, resume=True)) == weights(whole)
+
+
+def test_a_budget_for_less_than_a_pass_is_said_and_for_a_few_steps_refused(monkeypatch):
+    monkeypatch.setattr(timing, "step_seconds", lambda *arguments: 1.0)
+    open_steps = {"steps": None, "validate_every": None, "validate_on": "none", "batch_size": 1}
+    with pytest.raises(InputError, match="20 are the least; give"):
+        fit(samples(), budget_s=15.0, **open_steps)
+    told = []
+
+    def stop(plan):
+        told.append(plan)
+        raise Interrupted("seen enough")
+
+    with pytest.raises(Interrupted):
+        fit(samples(count=6) * 20, budget_s=60.0, told=stop, **open_steps)
+    assert "of one pass over the images, so most are never seen" in told[0].reasons["steps"]

@@ -120,9 +120,12 @@ def _print_imported(imported: Imported) -> None:
     typer.echo(f"next: smalti predict IMAGES --model {imported.path}")
 
 
-FittedModel = Annotated[Path, typer.Argument(help="The model, name.smalti, or the name of one that comes along.")]
+FittedModel = Annotated[
+    Path, typer.Argument(help="The model, name.smalti, or the name of one that comes along.")
+]
 Metric = Annotated[
-    str | None, typer.Option(help="What is scored by, where it is not the first of the task; see: smalti metrics.")
+    str | None,
+    typer.Option(help="What is scored by, where it is not the first of the task; see: smalti metrics."),
 ]
 Most = Annotated[int, typer.Option("--n", min=1, help="Images that are taken at most, evenly chosen.")]
 FormatOptions = Annotated[
@@ -139,7 +142,9 @@ def export_command(
     model: FittedModel,
     to: Annotated[
         str,
-        typer.Option(help="onnx: a plain file for other programs; or a runtime: openvino-int8, openvino, ..."),
+        typer.Option(
+            help="onnx: a plain file for other programs; or a runtime: openvino-int8, openvino, ..."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="File to write: name.onnx, or name.smalti for a runtime.")],
     data: Annotated[
@@ -151,7 +156,9 @@ def export_command(
     metric: Metric = None,
     pixels: Annotated[
         str | None,
-        typer.Option(help="Of a plain file: the pixels it is given, uint8, uint16, float; else as learned from."),
+        typer.Option(
+            help="Of a plain file: the pixels it is given, uint8, uint16, float; else as learned from."
+        ),
     ] = None,
     most: Most = 100,
     memory: Memory = True,
@@ -201,7 +208,8 @@ def bench_command(
         Path | None, typer.Option(help="Dataset to run on and to score by; else images are made up.")
     ] = None,
     runtime: Annotated[
-        list[str] | None, typer.Option(help="A runtime to measure; repeatable, all that there are by default.")
+        list[str] | None,
+        typer.Option(help="A runtime to measure; repeatable, all that there are by default."),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Cores that each may use; all that there are by default.")
@@ -247,7 +255,9 @@ def _print_exported(exported: Exported) -> None:
         typer.echo()
     else:
         typer.echo(f"it gives {', '.join(exported.outputs)}")
-        typer.echo(f"run by ONNX Runtime alone, {exported.agreement:.2%} of the pixels have the class they should have")
+        typer.echo(
+            f"run by ONNX Runtime alone, {exported.agreement:.2%} of the pixels have the class they should have"
+        )
     typer.echo(f"written: {exported.path} ({exported.bytes / 1e6:.1f} MB)")
     if exported.table is not None:
         typer.echo(f"next: smalti predict IMAGES --model {exported.path}")

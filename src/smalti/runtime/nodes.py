@@ -11,6 +11,7 @@ import numpy as np
 TYPES = {"float32": 1, "int32": 6, "int64": 7, "bool": 9, "float64": 11}
 """Numbers of the kinds of values in ONNX (TensorProto.DataType)."""
 
+
 class Nodes:
     """The operators of a graph, one after the other, under names of their own.
 

@@ -93,7 +93,10 @@ def plain_onnx(network: FittedNetwork, pixels: str | None = None) -> Plain:
             graph.nodes,
             "smalti",
             [helper.make_tensor_value_info(INPUT, TYPES["float32"], _shape(network, len(network.channels)))],
-            [helper.make_tensor_value_info(name, TYPES[kind], dims) for name, (_, kind, dims) in outputs.items()],
+            [
+                helper.make_tensor_value_info(name, TYPES[kind], dims)
+                for name, (_, kind, dims) in outputs.items()
+            ],
             constants,
         ),
         opset_imports=[helper.make_opsetid(domain, version) for domain, version in domains.items()],
@@ -161,9 +164,13 @@ def _prepared(graph: Nodes, image: Value, network: FittedNetwork, pixels: str) -
     ends: tuple[Value, Value] | None = None
     if isinstance(chosen, Fixed):
         found = chosen.statistics(np.dtype("float32" if pixels == "float" else pixels))
-        offset, scale = (graph.constant(np.array(each, np.float32).reshape(own)) for each in (found.offset, found.scale))
+        offset, scale = (
+            graph.constant(np.array(each, np.float32).reshape(own)) for each in (found.offset, found.scale)
+        )
         if found.low is not None and found.high is not None:
-            low, high = (graph.constant(np.array(each, np.float32).reshape(own)) for each in (found.low, found.high))
+            low, high = (
+                graph.constant(np.array(each, np.float32).reshape(own)) for each in (found.low, found.high)
+            )
             ends = low, high
     elif chosen.by == "mean-std":
         offset, scale = _mean_and_spread(graph, image, ndim)
@@ -267,7 +274,9 @@ def _views(
     views = [axes for count in range(len(flips) + 1) for axes in combinations(flips, count)]
     if len(views) > 1:
         if model.graph.input[0].type.tensor_type.shape.dim[0].dim_value:
-            raise InputError("the network takes one image at a time, so its mirrored views cannot be run in one file")
+            raise InputError(
+                "the network takes one image at a time, so its mirrored views cannot be run in one file"
+            )
         image = graph.add("Concat", *(_mirrored(graph, image, axes) for axes in views), axis=0)
     planes = _inlined(graph, model, image, prefix, constants)
     if not network.activated:
@@ -307,7 +316,7 @@ def _inlined(graph: Nodes, model: Any, image: Value, prefix: str, constants: lis
         inside = any(each.HasField("g") or each.graphs for each in node.attribute)
         if inside or needed & set(node.output):
             kept.append(node)
-            needed |= set(node.input) | ({name for name in held} if inside else set())
+            needed |= set(node.input) | (held if inside else set())
     graph.nodes.append(helper.make_node("Identity", [image.name], [given]))
     graph.nodes.extend(reversed(kept))
     constants.extend(each for each in own.graph.initializer if each.name in needed)
@@ -425,4 +434,6 @@ def _told(network: FittedNetwork, pixels: str, outputs: Sequence[str]) -> dict[s
         "decoding": None if network.decoding is None else network.decoding.describe(),
         "card": network.to_bundle().card,
     }
-    return {NAMESPACE + key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
+    return {
+        NAMESPACE + key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()
+    }

@@ -52,7 +52,9 @@ def _radius(graph: Nodes, offsets: Value, foreground: Value, lengths: np.ndarray
     longer = graph.add("Concat", chosen, np.array([FAR], np.float32), axis=0)
     half = many / np.array([2], np.int64)
     least, _ = graph.add("TopK", longer, half + np.array([1], np.int64), outputs=2, largest=0, sorted=1)
-    below = graph.add("Max", (many - np.array([1], np.int64)) / np.array([2], np.int64), np.array([0], np.int64))
+    below = graph.add(
+        "Max", (many - np.array([1], np.int64)) / np.array([2], np.int64), np.array([0], np.int64)
+    )
     median = (least.take(below) + least.take(half)) * np.float32(0.5)
     found = graph.add("Sqrt", median).to("float64") * np.float64(2 ** (1 / ndim))
     found = graph.add("Max", found, np.array([1.0]))
@@ -67,9 +69,13 @@ def _blurred(graph: Nodes, heat: Value, sigma: Value, lengths: np.ndarray) -> Va
     for axis in range(ndim):
         own = sigma / np.float64(lengths[axis])
         reach = own * np.float64(4)
-        reach = graph.add("Ceil", reach) if ndim == 2 and alike else graph.add("Floor", reach + np.float64(0.5))
+        reach = (
+            graph.add("Ceil", reach) if ndim == 2 and alike else graph.add("Floor", reach + np.float64(0.5))
+        )
         whole = reach.to("int64")
-        steps = graph.add("Range", graph.add("Neg", whole), whole + np.int64(1), np.int64(1)).to("float64") / own
+        steps = (
+            graph.add("Range", graph.add("Neg", whole), whole + np.int64(1), np.int64(1)).to("float64") / own
+        )
         weights = graph.add("Exp", steps * steps * np.float64(-0.5))
         weights = (weights / weights.reduced("Sum")).to("float32")
         shape = [1, 1, *[1] * ndim]
@@ -195,7 +201,9 @@ def _finished(
     flat = graph.add("ConstantOfShape", shape, value=_filled(0, np.int64))
     flat = graph.add("ScatterND", flat, places, parts).reshape(-1)
     peaks = _empty(graph, many, np.float32).scattered(flat, sure, "max").take(flat).to("float64")
-    cut = (peaks >= np.float64(decoding.min_peak)) & (sure.to("float64") >= peaks * np.float64(decoding.extent))
+    cut = (peaks >= np.float64(decoding.min_peak)) & (
+        sure.to("float64") >= peaks * np.float64(decoding.extent)
+    )
     flat = cut.where(flat, np.int64(0))
     pieces = _pieces(graph, flat, shape)
     size = flat.size()

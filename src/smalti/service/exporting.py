@@ -80,7 +80,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class Images:
-    """Images to measure on and, where there are some, others to calibrate on; each with words for where they are from."""
+    """Images to measure on and, where wanted, others to calibrate on, each with words for where they are from."""
 
     measured: Dataset
     source: str
@@ -132,7 +132,9 @@ def export_model(
     if to == PLAIN:
         return _plain(network, out, pixels)
     if pixels is not None:
-        raise InputError(f"--pixels is of a plain file, --to {PLAIN}; a model takes every kind that it learned from")
+        raise InputError(
+            f"--pixels is of a plain file, --to {PLAIN}; a model takes every kind that it learned from"
+        )
     check_name(out)
     if data is None:
         raise InputError(
@@ -182,8 +184,8 @@ def refusal(table: RuntimeTable, to: str, task: str, tolerance: float) -> str | 
     if row.agreement is not None and row.agreement >= wanted:
         return None
     return (
-        f"the masks of {to} agree with those of {table.reference} to {row.agreement or 0:.4f} on {table.images} images, "
-        f"and {wanted:g} is asked for where no metric can be measured; nothing was written (annotated images would "
+        f"the masks of {to} agree with those of {table.reference} to {row.agreement or 0:.4f} on {table.images} "
+        f"images, and {wanted:g} is asked for where no metric can be measured; nothing was written (annotated images would "
         "say what the difference costs)"
     )
 
@@ -257,9 +259,7 @@ def images_of(dataset: Dataset, opening: Opening | None, calibrate: bool, most: 
     return Images(measured, source, chosen, f"{len(chosen)} of {told}")
 
 
-def _calibration(
-    dataset: Dataset, measured: Dataset, split: str | None
-) -> tuple[Dataset | None, str]:
+def _calibration(dataset: Dataset, measured: Dataset, split: str | None) -> tuple[Dataset | None, str]:
     """Images beside those that are measured on, and what they are; None where they have to be parted."""
     if split is None:
         return None, ""
@@ -315,7 +315,7 @@ def quantized(network: FittedNetwork, samples: Sequence[Sample]) -> FittedNetwor
 
 
 def _batches(network: FittedNetwork, samples: Sequence[Sample]) -> Iterator[np.ndarray]:
-    """A part of each image as the network sees it, (1, C, *S): the whole, or of large ones a piece at a random place."""
+    """A part of each image as the network sees it, (1, C, *S): the whole, or of large ones some random piece."""
     rng = np.random.default_rng(0)
     for sample in samples:
         image = network.kind.taken(sample.image)
@@ -360,7 +360,9 @@ def _plain(network: FittedNetwork, out: Path, pixels: str | None) -> Exported:
     from ..runtime.plain import agreement_of, plain_onnx
 
     if out.suffix.lower() != ".onnx":
-        raise InputError(f"a plain network is written as name.onnx, got {out}; write {out.with_suffix('.onnx')}")
+        raise InputError(
+            f"a plain network is written as name.onnx, got {out}; write {out.with_suffix('.onnx')}"
+        )
     content = plain_onnx(network, pixels)
     agreement = agreement_of(content, network, [sample.image for sample in made_up(network)[:1]])
     check_folder(out.parent)

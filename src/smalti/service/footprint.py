@@ -10,9 +10,10 @@ from pathlib import Path
 
 from ..image import Image
 
-_PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from smalti.service import footprint; footprint.tell()"
-)
+_PROGRAM = """import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from smalti.service import footprint
+footprint.tell()"""
 
 
 def extra_memory(model: Path, runtime: str, image: Image, threads: int | None = None) -> int | None:

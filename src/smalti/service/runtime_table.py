@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -255,7 +255,7 @@ class _Measured:
 
     def predicted(self, images: Sequence[Image], times: int) -> list[Segmentation]:
         """The segments of each image; each is looked at so many times, and each size once before that."""
-        made: FittedNetwork = replace(self.model, loaded=self.runtimes)
+        made = replace(self.model, loaded=cast('tuple[Runtime, ...]', self.runtimes))
         seen: set[tuple[int, ...]] = set()
         found = []
         for image in images:

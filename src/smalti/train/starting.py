@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,11 +152,9 @@ def told_by(model: FittedNetwork) -> dict[str, Any]:
 
 def described(plan: Plan, start: Start) -> Plan:
     """The plan with the reasons of what follows from the start."""
-    own = {
-        name: reason
-        for name, reason in start.reasons.items()
-        if plan.reasons.get(name) == "as asked" and getattr(plan, name) == start.given[name]
-    }
+    said = plan.model_dump(mode="json")
+    wanted = json.loads(json.dumps(dict(start.given)))  # lists for tuples, as in a file
+    own = {name: reason for name, reason in start.reasons.items() if said[name] == wanted[name]}
     return Plan.make({**dict(plan), "reasons": {**plan.reasons, **own}})
 
 
