@@ -30,7 +30,19 @@ def one_thread():
 @pytest.fixture(scope="module")
 def plate(tmp_path_factory):
     place = tmp_path_factory.mktemp("fitting")
-    done("scenes", "cells", "--task", "semantic", "--n", 6, "--set", "size_hw=[48,48]", "--out", "plate", cwd=place)
+    done(
+        "scenes",
+        "cells",
+        "--task",
+        "semantic",
+        "--n",
+        6,
+        "--set",
+        "size_hw=[48,48]",
+        "--out",
+        "plate",
+        cwd=place,
+    )
     return place
 
 
@@ -61,7 +73,7 @@ def test_ctrl_c_says_how_to_go_on_and_going_on_ends_as_if_nothing_was(plate):
     stopped.send_signal(signal.SIGINT)
     _, said = stopped.communicate(timeout=120)
     assert "smalti: stopped after step" in said and "give the same command with --resume" in said
-    assert stopped.returncode != 0
+    assert stopped.returncode == 130
     assert not (plate / "stopped.smalti").exists()
 
     done(*command, "stopped.smalti", "--resume", cwd=plate)

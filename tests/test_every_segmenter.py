@@ -57,11 +57,13 @@ def run(method, image):
     return method.predict(image, *prompts_for(method, image.shape))
 
 
-LEARN_FIRST = sorted(name for name, place in SEGMENTERS.items() if place.startswith("smalti.train."))
-"""Networks: what they predict with is what ``fit`` gives, whose contract is in train/test_every_network.py."""
+NETWORKS = sorted(name for name, place in SEGMENTERS.items() if place.startswith("smalti.train."))
+"""What they predict with is what ``fit`` gives, whose contract is in train/test_every_network.py."""
+FROM_FILES = [*NETWORKS, "onnx"]
+"""Methods that predict with a file only."""
 
 
-@pytest.fixture(params=[name for name in sorted(SEGMENTERS) if name not in LEARN_FIRST])
+@pytest.fixture(params=[name for name in sorted(SEGMENTERS) if name not in FROM_FILES])
 def method(request):
     return make_segmenter(request.param)
 
@@ -71,12 +73,11 @@ def any_method(request):
     return make_segmenter(request.param)
 
 
-@pytest.mark.parametrize("name", LEARN_FIRST)
-def test_what_must_learn_first_says_so(name):
-    method = make_segmenter(name)
-    assert hasattr(method, "fit") and not method.prompts
-    with pytest.raises(InputError, match=f"has to learn first: smalti fit DATASET --method {name}"):
-        method.predict(two_squares())
+@pytest.mark.parametrize("name", FROM_FILES)
+def test_what_needs_a_file_says_how_to_come_by_one(name):
+    command = f"smalti fit DATASET --method {name}" if name in NETWORKS else "smalti import"
+    with pytest.raises(InputError, match=f"{command}.*--model"):
+        make_segmenter(name).predict(two_squares())
 
 
 def test_name_source_and_descriptions_are_there(any_method):
@@ -206,7 +207,8 @@ def test_volumes_work_where_claimed_and_are_refused_elsewhere(method):
             run(method, volume)
 
 
-def test_parameters_out_of_bounds_are_refused(method):
+def test_parameters_out_of_bounds_are_refused(any_method):
+    method = any_method
     with pytest.raises(UnknownName, match="no parameter"):
         make_segmenter(method.name, no_such_parameter=1)
     schema = type(method).model_json_schema()["properties"]

@@ -17,12 +17,13 @@ from smalti.errors import InputError, ReadError, UnknownName
 from smalti.io.bundle import read_bundle
 from smalti.runtime.engines import INT8_BIN, INT8_XML, RUNTIMES
 from smalti.segmentation import Segmentation
-from smalti.service import exporting, runtime_table
+from smalti.service import calibration, measuring, runtime_table
+from smalti.service.calibration import images_of
 from smalti.service.datasets import Opening
-from smalti.service.exporting import Refused, bench_model, export_model, images_of, refusal
+from smalti.service.exporting import Refused, bench_model, export_model, refusal
+from smalti.service.measuring import measure_runtimes
 from smalti.service.models import Model
 from smalti.service.parity import Agreement
-from smalti.service.runtime_table import measure_runtimes
 
 torch = pytest.importorskip("torch")
 
@@ -134,7 +135,7 @@ class TestMeasuring:
             measure_runtimes(fitted("semantic"), made, ["onnxruntime"], metric="classes")
 
     def test_few_images_are_run_again_and_many_are_kept_in_parts(self, monkeypatch):
-        monkeypatch.setattr(runtime_table, "TOGETHER_PX", 1)
+        monkeypatch.setattr(measuring, "TOGETHER_PX", 1)
         table = measure_runtimes(fitted("semantic"), samples(2), ["onnxruntime"], memory=False)
         assert table.images == 2
         assert table.row("onnxruntime").agreement == 1
@@ -143,6 +144,13 @@ class TestMeasuring:
         table = measure_runtimes(fitted("semantic"), samples(1), ["onnxruntime"], memory=True, threads=1)
         row = table.row("onnxruntime")
         assert row.memory is None or 1e6 < row.memory < 1e9
+
+    def test_the_cores_of_torch_are_as_before(self):
+        before = torch.get_num_threads()
+        measure_runtimes(
+            fitted("semantic"), samples(1), ["torch"], memory=False, threads=1 if before > 1 else 2
+        )
+        assert torch.get_num_threads() == before
 
     def test_a_score_that_is_no_share_is_refused(self):
         with pytest.raises(InputError, match="no score from 0 to 1"):
@@ -229,6 +237,9 @@ class TestExport:
         scored = replace(table.rows[0], score=runtime_table.Scored(0.5, 0.4, 0.6))
         one = replace(table, rows=(scored, nan))
         assert "has no mean_iou" in refusal(one, "onnxruntime", "semantic", 0.5)
+        zero = [replace(each, score=runtime_table.Scored(0.0, 0, 0)) for each in table.rows]
+        other = replace(table, rows=(zero[0], replace(zero[1], agreement=0.9)))
+        assert "agree with those of torch to 0.9000" in refusal(other, "onnxruntime", "semantic", 0.5)
 
     @pytest.mark.parametrize(
         ("to", "out", "given", "told"),
@@ -297,7 +308,7 @@ def quantized(kind="semantic", networks=1):
     pytest.importorskip("openvino")
     pytest.importorskip("nncf")
     model = fitted(kind) if networks == 1 else fitted(kind, steps=20, networks=networks)
-    return exporting.quantized(model, samples(3, model.classes))
+    return calibration.quantized(model, samples(3, model.classes))
 
 
 class TestInt8:
@@ -334,11 +345,11 @@ class TestInt8:
 
     def test_volumes_are_calibrated_on_parts_of_them(self, monkeypatch):
         pytest.importorskip("nncf")
-        monkeypatch.setitem(exporting.CALIBRATION_PX, 3, 16)
+        monkeypatch.setitem(calibration.CALIBRATION_PX, 3, 16)
         model = fitted("volume")
         volumes = samples(2, model.classes, size=(12, 20, 24))
-        assert [batch.shape for batch in exporting._batches(model, volumes)] == [(1, 3, 12, 16, 16)] * 2
-        made = exporting.quantized(model, volumes)
+        assert [batch.shape for batch in calibration._batches(model, volumes)] == [(1, 3, 12, 16, 16)] * 2
+        made = calibration.quantized(model, volumes)
         planes = made.with_runtime("openvino-int8").predict_planes(volumes[0].image)
         assert np.abs(planes - model.predict_planes(volumes[0].image))[model.planes.classes].mean() < 0.05
 

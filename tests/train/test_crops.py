@@ -90,8 +90,14 @@ def test_what_lies_beyond_a_small_image_is_void():
 
 
 def test_pixels_and_targets_move_together():
-    moves = [{"name": "flip"}, {"name": "rotate", "degrees": [-45, 45]}, {"name": "scale", "factor": [0.7, 1.4]}]
-    made = crops([mapped(1 + (np.add.outer(np.arange(90), np.arange(90)) // 30 % 2))], augment=moves, crop_px=(48, 48))
+    moves = [
+        {"name": "flip"},
+        {"name": "rotate", "degrees": [-45, 45]},
+        {"name": "scale", "factor": [0.7, 1.4]},
+    ]
+    made = crops(
+        [mapped(1 + (np.add.outer(np.arange(90), np.arange(90)) // 30 % 2))], augment=moves, crop_px=(48, 48)
+    )
     for number in range(4):
         batch = made(number)
         bright = batch.image[:, 0] > 0  # the mean of both

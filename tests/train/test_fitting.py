@@ -106,13 +106,24 @@ class TestPlanThatIsGiven:
 
     def test_it_is_followed(self, plan, whole):
         again = fit(
-            samples(), plan=plan, steps=None, crop_px=None, batch_size=None, network_settings=None, validate_every=None
+            samples(),
+            plan=plan,
+            steps=None,
+            crop_px=None,
+            batch_size=None,
+            network_settings=None,
+            validate_every=None,
         )
         assert weights(again) == weights(whole)
 
     def test_settings_beside_it_stand_in_its_place_and_say_so(self, plan):
         told = []
-        fit(samples(), plan=plan.with_changes("the data", learning_rate=0.5), learning_rate=0.01, told=told.append)
+        fit(
+            samples(),
+            plan=plan.with_changes("the data", learning_rate=0.5),
+            learning_rate=0.01,
+            told=told.append,
+        )
         assert told[0].learning_rate == 0.01
         assert told[0].reasons["learning_rate"] == "as asked"
 
@@ -163,7 +174,7 @@ def test_a_class_without_labels_is_left_out_and_said():
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (lambda: [], "no sample"),
+        (list, "no sample"),
         (lambda: [with_void(each, slice(None)) for each in samples(count=3)], "void"),
         (lambda: samples(count=2) + samples(count=2, channels=3, first=5), "channels"),
         (lambda: samples(count=2) + samples(count=2, shape=(8, 9, 10), first=5), "axes"),
@@ -208,7 +219,13 @@ class TestFolds:
 
     def test_groups_stay_together(self, tmp_path):
         with pytest.raises(InputError, match="group"):
-            fit(samples(count=4, group="patient"), tmp_path, folds=2, validate_on="images", validation_share=0.5)
+            fit(
+                samples(count=4, group="patient"),
+                tmp_path,
+                folds=2,
+                validate_on="images",
+                validation_share=0.5,
+            )
 
 
 class TestDisk:
@@ -231,7 +248,9 @@ class TestDisk:
             written(part, flat)
 
         monkeypatch.setattr(checkpoint, "_write_tensors", full)
-        with pytest.raises(WriteError, match="step 6 could not be saved .that of step 3 is kept.*No space left"):
+        with pytest.raises(
+            WriteError, match="step 6 could not be saved .that of step 3 is kept.*No space left"
+        ):
             fit(samples(), tmp_path)
         assert weights(fit(samples(), tmp_path, resume=True)) == weights(whole)
 

@@ -67,7 +67,15 @@ def test_it_learns_one_batch_by_heart():
 
 def test_reports_tell_of_every_step_and_validation():
     seen = []
-    train(a_state(5), batches(), loss_of, schedule(), watch=seen.append, validate=lambda network: {"m": 1.0}, main="m")
+    train(
+        a_state(5),
+        batches(),
+        loss_of,
+        schedule(),
+        watch=seen.append,
+        validate=lambda network: {"m": 1.0},
+        main="m",
+    )
     steps = [report for report in seen if isinstance(report, StepReport)]
     epochs = [report for report in seen if isinstance(report, EpochReport)]
     assert [report.step for report in steps] == [1, 2, 3, 4, 5]

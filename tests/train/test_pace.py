@@ -58,17 +58,17 @@ def test_noise_does_not_move_the_number_of_steps_about():
 
 @pytest.mark.parametrize("validation_s", [0.2, 1.0, 4.0, 12.0])
 def test_validations_take_little_of_the_time(validation_s):
-    pace, steps, _, validations = run(100.0, lambda step, seconds: 0.1, 900, validation_s=validation_s)
+    pace, _, _, validations = run(100.0, lambda step, seconds: 0.1, 900, validation_s=validation_s)
     assert pace.seconds == pytest.approx(100, rel=0.1)
     assert pace.validation_s <= 0.16 * pace.seconds or validations == 1
     assert validations >= 1
 
 
 def test_without_a_budget_nothing_changes():
-    pace, steps, changes, validations = run(None, lambda step, seconds: float(step), 120, validation_s=1e6)
+    _, steps, changes, validations = run(None, lambda step, seconds: float(step), 120, validation_s=1e6)
     assert (steps, changes, validations) == (120, [], 3)
 
 
 def test_a_budget_that_is_spent_ends_at_once():
-    pace, steps, *_ = run(10.0, lambda step, seconds: 0.1 if step < 50 else 8.0, 100)
+    _, steps, *_ = run(10.0, lambda step, seconds: 0.1 if step < 50 else 8.0, 100)
     assert steps == 50

@@ -12,7 +12,12 @@ from smalti.io.bundle import read_bundle, write_bundle
 from smalti.runtime.fitted import WEIGHTS
 from smalti.train.reports import StepReport
 
-TEACHER = {"steps": 60, "validate_every": 60, "learning_rate": 0.02, "network_settings": {**TINY, "norm": "batch"}}
+TEACHER = {
+    "steps": 60,
+    "validate_every": 60,
+    "learning_rate": 0.02,
+    "network_settings": {**TINY, "norm": "batch"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +37,7 @@ def losses(data, **settings):
 
 def test_weights_of_a_model_give_a_lower_loss_from_the_start(learned):
     others = samples(count=8, first=20)
-    anew, high = losses(others)
+    _, high = losses(others)
     tuned, low = losses(others, weights=learned[1], network_settings=None)
     assert np.mean(low) < 0.7 * np.mean(high)
     assert low[0] < min(high)
@@ -57,7 +62,11 @@ def test_weights_fit_other_classes_but_for_the_head(learned):
 def test_frozen_weights_stay_bit_for_bit(learned):
     before = load(learned[0].parts[WEIGHTS])
     tuned = fit(
-        samples(), weights=learned[1], network_settings=None, freeze="net.down.0.*, net.down.1.*", learning_rate=0.1
+        samples(),
+        weights=learned[1],
+        network_settings=None,
+        freeze="net.down.0.*, net.down.1.*",
+        learning_rate=0.1,
     )
     after = load(tuned.parts[WEIGHTS])
     same = {name for name in before if np.array_equal(before[name], after[name])}
@@ -77,7 +86,9 @@ def divergence(model, teacher, data):
 
 def test_a_student_comes_closer_to_its_teacher(learned):
     model, path = learned
-    strips = [with_void(each, slice(3, None)) for each in samples(count=6, first=40)]  # three rows are labelled
+    strips = [
+        with_void(each, slice(3, None)) for each in samples(count=6, first=40)
+    ]  # three rows are labelled
     data, others = strips, samples(count=4, first=60)
     settings = {"steps": 60, "validate_on": "none", "learning_rate": 0.02, "task": "semantic"}
     alone = fit(data, **settings)
@@ -113,7 +124,9 @@ class TestRefused:
     def test_a_model_that_was_exported_without_its_weights(self, learned, tmp_path):
         bundle = read_bundle(learned[1])
         files = {name: content for name, content in bundle.files.items() if name != WEIGHTS}
-        write_bundle(tmp_path / "bare.smalti", type(bundle)(bundle.manifest, bundle.arrays, files, bundle.card))
+        write_bundle(
+            tmp_path / "bare.smalti", type(bundle)(bundle.manifest, bundle.arrays, files, bundle.card)
+        )
         with pytest.raises(InputError, match="holds no weights"):
             fit(samples(), weights=tmp_path / "bare.smalti")
 

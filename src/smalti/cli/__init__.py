@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import SmaltiError
+from ..errors import Interrupted, SmaltiError
 from . import datasets, learning, networks, scoring, segmenting
 
 app = typer.Typer(
@@ -48,7 +48,8 @@ app.add_typer(scoring.commands)
 
 
 def main() -> None:
-    """The ``smalti`` command: one clear line for an error, and 2 to the shell; a traceback with ``--debug``."""
+    """The ``smalti`` command: one clear line for an error, and 2 to the shell, or 130 where somebody stopped it; a
+    traceback with ``--debug``."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     try:
@@ -57,7 +58,7 @@ def main() -> None:
         if debug:
             raise
         typer.echo(f"smalti: {error}", err=True)
-        sys.exit(2)
+        sys.exit(130 if isinstance(error, Interrupted) else 2)
     except Exception as error:
         if debug:
             raise

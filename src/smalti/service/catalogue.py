@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
@@ -32,6 +35,8 @@ FAMILIES = {
     "graphs": "graphs and contours",
     "contours": "graphs and contours",
     "forest": "learned",
+    "methods": "learned",
+    "imported": "learned",
     "pipeline": "composition",
     "steps": "steps before",
     "channels": "steps before",
@@ -152,16 +157,19 @@ def _parameter(name: str, field: FieldInfo) -> dict[str, Any]:
     return {
         "name": name,
         "default": None if default is PydanticUndefined else json.loads(json.dumps(default, default=str)),
-        "allowed": _allowed(field),
+        "allowed": _allowed(field.annotation, field.metadata),
         "description": field.description or "",
     }
 
 
-def _allowed(field: FieldInfo) -> str:
+def _allowed(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """Bounds or choices in words: ``1 to 3``, ``above 0``, ``bright | dark``, ``a number``."""
-    if isinstance(field.annotation, type) and issubclass(field.annotation, Parameters):
-        return f"an object of {', '.join(field.annotation.model_fields)}"
-    bounds: dict[type, Any] = {type(one): one for one in field.metadata}
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        return _allowed(inner, [*metadata, *more])
+    if isinstance(annotation, type) and issubclass(annotation, Parameters):
+        return f"an object of {', '.join(annotation.model_fields)}"
+    bounds: dict[type, Any] = {type(one): one for one in metadata}
     if Within in bounds:
         return str(bounds[Within])
     low = f"{bounds[Ge].ge:g}" if Ge in bounds else f"above {bounds[Gt].gt:g}" if Gt in bounds else None
@@ -172,11 +180,17 @@ def _allowed(field: FieldInfo) -> str:
         return low if low.startswith("above") else f"{low} or more"
     if high is not None:
         return high if high.startswith("below") else f"{high} or less"
-    choices = getattr(field.annotation, "__args__", ())
-    if choices and all(isinstance(choice, str) for choice in choices):
-        return " | ".join(choices)
-    names = {int: "whole number", float: "number", str: "text", bool: "true | false"}
-    return names.get(field.annotation, "see meaning")  # type: ignore[arg-type]
+    kinds = [each for each in get_args(annotation) if each is not type(None)]
+    if get_origin(annotation) in (Union, UnionType):
+        words = [_allowed(each, metadata) for each in kinds]
+        return "see meaning" if "see meaning" in words else " or ".join(dict.fromkeys(words))
+    if kinds and all(isinstance(choice, str) for choice in kinds):
+        return " | ".join(kinds)
+    if get_origin(annotation) is tuple:
+        each = _allowed(kinds[0])
+        return "a list" if each == "see meaning" else f"a list of: {each}"
+    names = {int: "whole number", float: "number", str: "text", bool: "true | false", Path: "a file"}
+    return names.get(annotation, "see meaning")
 
 
 def _example(name: str, found: type[Parameters], parameters: list[dict[str, Any]]) -> str:

@@ -16,8 +16,8 @@ from pydantic import Field
 from ..data.dataset import Dataset, check_outside
 from ..errors import InputError, ReadError, SmaltiError
 from ..image import Image
-from ..io.starters import model_path
 from ..io.bundle import check_name, load, read_bundle, write_bundle
+from ..io.starters import model_path
 from ..segmentation import Segmentation
 from ..segmenter import Method, Prompts, Segmenter, known_segmenters, make_segmenter, segmenter_class
 from ..train.distributed import leading
@@ -47,7 +47,9 @@ class Model(Method):
 
     path: Path = Field(description="The file.")
     sha256: str = Field(description="SHA-256 of the file.")
-    runtime: str | None = Field(None, description="What carries it out, where that is not for the file to say.")
+    runtime: str | None = Field(
+        None, description="What carries it out, where that is not for the file to say."
+    )
 
     @classmethod
     def of(cls, path: str | Path, runtime: str | None = None) -> Self:

@@ -119,7 +119,9 @@ def joined() -> Iterator[Ranks]:
         return
     place = int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")))
     if cards and place >= cards:
-        raise InputError(f"there are {cards} graphics cards for process {place + 1}; start one process a card")
+        raise InputError(
+            f"there are {cards} graphics cards for process {place + 1}; start one process a card"
+        )
     device = torch.device("cuda", place) if cards else torch.device("cpu")
     if cards:
         torch.cuda.set_device(device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -22,9 +21,10 @@ from ..runtime.fitted import FittedNetwork
 from ..sample import Sample
 from .batches import ahead
 from .checkpoint import has_checkpoint
-from .crops import crops_of
+from .crops import Crops, crops_of
 from .distributed import ALONE, Ranks, joined
 from .folds import folds, hold_out
+from .following import plan_to_follow
 from .logs import RunLog
 from .loop import Schedule, State, train
 from .machine import Machine
@@ -33,24 +33,20 @@ from .model import exported, planes_of, preparation_of, untrained, with_networks
 from .objective import objective
 from .optimizer import Ema, make_optimizer
 from .plan import Plan
-from .planning import FEWEST_STEPS, VALIDATIONS, make_plan, timed
+from .planning import FEWEST_STEPS, timed
 from .reports import EpochReport, StepReport
 from .run import Keeper, Run, nobody_watches
 from .sharing import shared
-from .starting import NOTHING, Start, described
+from .starting import NOTHING, Start
 from .survey import survey
 from .timing import LEAST_SCORED, TUNING_SHARE, Times, times_of
 from .tuning import Unseen, scored, tuned
 from .validation import Validation
 
-DEFAULT_EPOCHS = 100
-"""Passes over the images where neither a budget nor steps are given."""
 CACHE_SHARE = 0.3
 """Share of the memory that images may be kept in."""
 RANKS_APART = 1000
 """How far apart the seeds of processes are that learn together, in what is dropped at random."""
-TIMED = ("steps", "validate_every", "ema_decay", "reasons")
-"""Fields of a plan that are decided by how long things take, if nobody else did."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +83,14 @@ def fit_network(
     Raises ``InputError`` for samples nothing can be learned from, ``Interrupted`` when ``run.stopped`` says so, and
     ``Diverged``.
     """
-    with joined() as ranks:
+    with joined() as ranks, torch.random.fork_rng():
         run = run or Run()
         if not ranks.leads:
             run, told = replace(run, watch=nobody_watches), lambda plan: None
         fitting = Fitting(
             name, given, samples, classes, validation, plan, metric, start, run, told, ranks, began
         )
-        return shared(fitting.done() if ranks.leads else fitting.helped(), ranks)
+        return shared(fitting.done(), ranks)
 
 
 class Fitting:
@@ -120,7 +116,8 @@ class Fitting:
         self.run = run or Run()
         self.machine = Machine.here()
         self.found = survey([*samples, *validation], classes)
-        self.plan = self._planned(plan, given)
+        followed = plan_to_follow(plan, given, start, self.run, self.found, self.machine)
+        self.plan = Plan.from_json(ranks.text(followed.to_json()))  # one for all, whatever each machine has
         if self.plan.validate_on == "split" and not validation:
             validation = [sample for sample in samples if sample.split == "val"]
             samples = [sample for sample in samples if sample.split != "val"]
@@ -139,9 +136,11 @@ class Fitting:
         self.train_s: float | None = None
         self.times: Times | None = None
 
-    def done(self) -> FittedNetwork:
-        """All of it."""
+    def done(self) -> FittedNetwork | None:
+        """All of it; None in a process that only helps to train."""
         trained, held = self._all_trained()
+        if not self.ranks.leads:
+            return None
         networks = [each.network for each in trained]
         model = with_networks(self.untrained, networks)
         judges = [with_networks(model, [network]) for network in networks]
@@ -165,45 +164,6 @@ class Fitting:
         model = exported(model, self.plan, networks, report)
         report["seconds"] = perf_counter() - self.began
         return replace(model, about={**model.about, "report": report})
-
-    def helped(self) -> None:
-        """The part of it that all processes have: training."""
-        self._all_trained()
-
-    def _planned(self, plan: Plan | None, given: Mapping[str, Any]) -> Plan:
-        """The plan: the one that is gone on with, the one that is given with what else is, or a new one."""
-        asked = {**self.start.given_for(self.found.channels), **given}
-        own = asked.get("network_settings", {}) | self.start.given.get("network_settings", {})
-        if own:
-            asked["network_settings"] = own | given.get("network_settings", {})
-        if self.run.resume:
-            kept = self.run.kept_plan
-            if kept is None:
-                raise InputError(
-                    f"there is no training to go on with in {self.run.folder}; start it without --resume"
-                )
-            _check_same(kept, plan, given, self.run)
-            return kept
-        if plan is None:
-            made = make_plan(self.found, asked, self.machine)
-        else:
-            settings = {**plan.network_settings, **asked.pop("network_settings", {})}
-            if "budget_s" in asked and "steps" not in asked:
-                asked["steps"] = None  # as many as that has room for
-            changed = {
-                name: value
-                for name, value in (*asked.items(), ("network_settings", settings))
-                if getattr(plan, name) != value
-            }
-            made = plan.with_changes("as asked", **Plan.checked(changed)) if changed else plan
-        made = described(made, self.start)
-        if made.steps is None and made.budget_s is None:
-            made = made.with_changes(
-                "the default without a budget", steps=DEFAULT_EPOCHS * made.epoch_steps
-            )
-        if plan is None and made.steps is not None:
-            made = _for_steps(made, made.steps, given)
-        return Plan.from_json(self.ranks.text(made.to_json()))
 
     # Training
 
@@ -234,35 +194,16 @@ class Fitting:
     ) -> Trained:
         """A network that has learned from some samples."""
         plan, ranks = self.plan, self.ranks
-        torch.manual_seed(plan.seed + number)
-        network = make_network(
-            plan.network,
-            len(self.found.channels),
-            len(self.planes),
-            self.found.ndim,
-            plan.network_settings,
-        ).to(ranks.device)
-        network = network.to(memory_format=torch.channels_last) if self.found.ndim == 2 else network
-        loaded, slow = self.start.give(network)
-        memory = int(CACHE_SHARE * self.machine.memory_bytes / ranks.count)
-        material = Material(learned, self.found.kind, self.preparation, memory)
-        crops = crops_of(
-            plan,
-            self.found,
-            material,
-            self.planes,
-            self.classes,
-            plan.seed + number,
-            ranks.number,
-            ranks.count,
-        )
+        network, loaded, slow = self._network(number)
+        crops = self._crops(learned, number)
         loss_of = objective(plan, self.found, self.planes, self.start.teacher)
         validate = Validation(kept_back, self.untrained, self.metric) if kept_back else None
-        going_on = run.resume and run.folder is not None and has_checkpoint(run.folder)
+        there = run.resume and run.folder is not None and has_checkpoint(run.folder)
+        going_on = ranks.highest(there)[0] > 0  # before the first process writes one
         if plan.budget_s is not None and self.times is None and not going_on:
             left = plan.budget_s - (perf_counter() - self.began)
             self.times = times_of(plan, left, network, crops, loss_of, self._schedule(), validate)
-            self._share_budget()
+            self._share_budget(plan.budget_s, self.times)
             plan = self.plan
         torch.manual_seed(plan.seed + number + RANKS_APART * ranks.number)
         state = State(
@@ -324,18 +265,39 @@ class Fitting:
         network.load_state_dict(state.best)
         return Trained(network.eval(), state.step, state.steps, loaded)
 
-    def _share_budget(self) -> None:
+    def _network(self, number: int) -> tuple[nn.Module, LoadedWeights | None, nn.Module | None]:
+        """A new network where it computes, what became of weights it begins with, and what of it learns slower."""
+        plan = self.plan
+        torch.manual_seed(plan.seed + number)
+        network = make_network(
+            plan.network,
+            len(self.found.channels),
+            len(self.planes),
+            self.found.ndim,
+            plan.network_settings,
+        ).to(self.ranks.device)
+        if self.found.ndim == 2:
+            network = network.to(memory_format=torch.channels_last)
+        return network, *self.start.give(network)
+
+    def _crops(self, learned: Sequence[Sample], number: int) -> Crops:
+        """What this process learns from."""
+        ranks = self.ranks
+        memory = int(CACHE_SHARE * self.machine.memory_bytes / ranks.count)
+        material = Material(learned, self.found.kind, self.preparation, memory)
+        seed = self.plan.seed + number
+        return crops_of(
+            self.plan, self.found, material, self.planes, self.classes, seed, ranks.number, ranks.count
+        )
+
+    def _share_budget(self, budget_s: float, times: Times) -> None:
         """What is left of the budget for training, and the plan with the steps that it has room for."""
-        assert self.times is not None and self.plan.budget_s is not None
-        plan, times = self.plan, self.times
-        spent = perf_counter() - self.began + times.tail_s
+        plan = self.plan
         if plan.steps is None:
-            share = (plan.budget_s - spent) / plan.folds
+            share = (budget_s - times.tail_s - (perf_counter() - self.began)) / plan.folds
             if self.ranks.leads:
-                overhead_s = max(0.0, plan.budget_s - share)
-                plan = timed(
-                    plan, times.step_s, overhead_s=overhead_s, validation_s=times.validation_s
-                )
+                overhead_s = max(0.0, budget_s - share)
+                plan = timed(plan, times.step_s, overhead_s=overhead_s, validation_s=times.validation_s)
             self.train_s = share
         self.plan = Plan.from_json(self.ranks.text(plan.to_json()))
 
@@ -392,31 +354,3 @@ class Fitting:
             report["weights"] = str(first.loaded)
         report |= {key: value for key, value in self.start.said.items() if key != "weights"}
         return report
-
-
-def _for_steps(plan: Plan, steps: int, given: Mapping[str, Any]) -> Plan:
-    """The plan with what follows from a number of steps that is known before any was timed."""
-    every = max(plan.epoch_steps, math.ceil(steps / VALIDATIONS))
-    if "validate_every" not in given and plan.validates and every != plan.validate_every:
-        plan = plan.with_changes(f"{max(1, steps // every)} validations", validate_every=every)
-    return timed(plan, 1.0)  # no step is counted by its seconds
-
-
-def _check_same(kept: Plan, plan: Plan | None, given: Mapping[str, Any], run: Run) -> None:
-    """Raise ``InputError`` unless what is asked for is what was begun."""
-    asked = dict(given)
-    if plan is not None:
-        asked = {name: value for name, value in dict(plan).items() if name not in TIMED} | asked
-        if plan.steps is not None:
-            asked.setdefault("steps", plan.steps)
-    own = Plan.checked({name: value for name, value in asked.items() if name != "version"})
-    before = kept.model_dump(mode="json")
-    wanted = Plan.make({**dict(kept), **own}).model_dump(mode="json")
-    if "network_settings" in own:
-        wanted["network_settings"] = {**before["network_settings"], **wanted["network_settings"]}
-    for name in own:
-        if wanted[name] != before[name]:
-            raise InputError(
-                f"the training in {run.folder} was begun with {name} {before[name]}, not {wanted[name]}; give the same "
-                "to go on, or start anew without --resume"
-            )

@@ -103,7 +103,9 @@ def train(
     watches and keeps.
     """
     network = ranks.parallel(state.network)
-    pace = Pace(state.budget_s, schedule.validate_every, state.seconds, state.validation_s, schedule.validation_s)
+    pace = Pace(
+        state.budget_s, schedule.validate_every, state.seconds, state.validation_s, schedule.validation_s
+    )
     start = kept = clock()
     while state.step < state.steps or state.due:
         looked = state.due

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, create_model
 
@@ -30,7 +30,8 @@ OF_PLAN = [name for name in Plan.model_fields if name not in ("version", "networ
 def _open(name: str) -> tuple[Any, Any]:
     """The field of a plan, which need not be given."""
     of_plan: Any = Plan.model_fields[name]
-    return of_plan.annotation | None, Field(None, description=of_plan.description)
+    kind = Annotated[of_plan.annotation, *of_plan.metadata] if of_plan.metadata else of_plan.annotation
+    return kind | None, Field(None, description=of_plan.description)
 
 
 _FIELDS: Any = {name: _open(name) for name in OF_PLAN}
@@ -150,6 +151,7 @@ class Fcn(NetworkMethod):
     """A classification network made to answer for every pixel, with skips from finer maps."""
 
     name: ClassVar[str] = "fcn"
+    ndims: ClassVar[tuple[int, ...]] = (2, 3)
     source: ClassVar[str] = "Long, Shelhamer, Darrell, CVPR (2015)"
 
 

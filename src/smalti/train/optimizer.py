@@ -232,7 +232,11 @@ def restore_optimizer(
                     f"the checkpoint's {key} is {tuple(value.shape)}, not {tuple(trained[name].shape)}"
                 )
             # laid out as the parameter is, channels last for one: fused steps read both in the order of memory
-            value = torch.empty_like(trained[name], dtype=value.dtype).copy_(value) if value.ndim else value.clone()
+            value = (
+                torch.empty_like(trained[name], dtype=value.dtype).copy_(value)
+                if value.ndim
+                else value.clone()
+            )
         state.setdefault(numbers[name], {})[kind] = value
     current = optimizer.state_dict()["param_groups"]
     groups = [

@@ -68,5 +68,7 @@ class Pace:
         if self.budget_s is None:
             return True
         spent = self.validation_s + self.each_s
-        with_last = spent + self.each_s
-        return spent <= VALIDATION_SHARE * (self.seconds + self.each_s) and with_last <= VALIDATION_SHARE * self.budget_s
+        in_time = spent <= VALIDATION_SHARE * (self.seconds + self.each_s)
+        return (
+            in_time and spent + self.each_s <= VALIDATION_SHARE * self.budget_s
+        )  # there is the last one, too

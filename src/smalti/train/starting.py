@@ -69,8 +69,8 @@ class Start:
         for what, theirs, own in wanted:
             if theirs != own:
                 raise InputError(
-                    f"the teacher {self.said['teacher']} has other {what}: {theirs}, the student {own}; a student learns "
-                    "what its teacher tells, from images that are prepared alike"
+                    f"the teacher {self.said['teacher']} has other {what}: {theirs}, the student {own}; a student "
+                    "learns what its teacher tells, from images that are prepared alike"
                 )
 
 
@@ -102,6 +102,8 @@ def start_of(network: str, weights: Path | None, freeze: str | None, teacher: Pa
         reasons = dict.fromkeys(given, f"as {weights.name}, which training begins with")
     elif weights is not None:
         state = read_state(weights)
+    if state is not None:
+        state = dict(sorted(state.items()))  # safetensors gives them in another order each time
     if weights is not None:
         said["weights"] = f"{weights.name} {_digest(weights)}"
     if teacher is not None:

@@ -71,9 +71,7 @@ def step_seconds(network: nn.Module, crops: Crops, loss_of: Loss, schedule: Sche
     """Seconds of one step, on a copy of the network, which learns nothing by it, with data made beside it."""
     copy = deepcopy(network)
     copy.train()
-    state = State(
-        copy, make_optimizer(copy, learning_rate=1e-6, weight_decay=0.0), Ema(copy), TIMED_STEPS
-    )
+    state = State(copy, make_optimizer(copy, learning_rate=1e-6, weight_decay=0.0), Ema(copy), TIMED_STEPS)
     times = []
     for number in range(TIMED_STEPS):
         batch = crops(number)
