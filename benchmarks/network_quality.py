@@ -201,9 +201,7 @@ def main() -> None:
     parser.add_argument("--budget", default="10m")
     parser.add_argument("--set", action="append", default=[], dest="settings", help="a parameter, name=value")
     parser.add_argument("--models", type=Path, help="folder to keep the models in")
-    parser.add_argument(
-        "--try", action="store_true", dest="trial", help="score validation images only"
-    )
+    parser.add_argument("--try", action="store_true", dest="trial", help="score validation images only")
     parser.add_argument("--write", action="store_true", help="put the kept rows into docs/results.md")
     given = parser.parse_args()
     unknown = [each for each in given.sets if each not in SETS]

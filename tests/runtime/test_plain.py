@@ -80,6 +80,17 @@ class TestMasks:
         found = run(plain_onnx(model), image)
         assert np.abs(found["planes"][0] - model.predict_planes(image)).max() < 1e-4
 
+    def test_an_image_with_its_tail_on_the_dark_side_is_turned_over(self):
+        model = fitted("semantic", "bright", 20)
+        image = Image(255 - image_of(model).pixels, CHANNELS)
+        assert (
+            min(model.preparation.statistics(image).scale)
+            < 0
+            < min(model.preparation.statistics(image_of(model)).scale)
+        )
+        found = run(plain_onnx(model), image)
+        assert np.abs(found["planes"][0] - model.predict_planes(image)).max() < 1e-4
+
     def test_a_channel_of_one_value_is_normalised_to_zero(self):
         model = fitted("semantic", "mean-std", 20)
         pixels = image_of(model).pixels.copy()
@@ -88,7 +99,7 @@ class TestMasks:
         found = run(plain_onnx(model), image)
         assert np.abs(found["planes"][0] - model.predict_planes(image)).max() < 1e-4
 
-    @pytest.mark.parametrize("normalization", ["fixed", "percentiles"])
+    @pytest.mark.parametrize("normalization", ["fixed", "percentiles", "bright"])
     @pytest.mark.parametrize("pixels", ["uint16", "float"])
     def test_pixels_of_other_kinds_are_read_as_smalti_reads_them(self, pixels, normalization):
         model = fitted("semantic", normalization, 20)

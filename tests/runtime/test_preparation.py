@@ -81,7 +81,29 @@ class TestOfImage:
         image = Image(np.full((5, 5, 1), 7, dtype))
         assert not made(Preparation(normalization=OfImage(by=by)), image).any()
 
-    @pytest.mark.parametrize("normalization", [OfImage(), OfImage(by="percentiles"), FIXED.normalization])
+    @pytest.mark.parametrize("by", ["mean-std", "percentiles"])
+    @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+    def test_dark_things_on_a_bright_ground_are_seen_as_bright_ones_on_a_dark_one(self, by, dtype):
+        pixels = np.full((20, 30, 1), 40, dtype)
+        pixels[4:9, 5:11] = 200
+        turned = (240 - pixels).astype(dtype)
+        bright = Preparation(normalization=OfImage(by=by, polarity="bright"))
+        seen = [made(bright, Image(each)) for each in (pixels, turned)]
+        assert np.allclose(*seen, atol=1e-5) and seen[0][0, 5, 6] > seen[0][0, 0, 0]
+        assert np.array_equal(seen[0], made(Preparation(normalization=OfImage(by=by)), Image(pixels)))
+        kept = Preparation(normalization=OfImage(by=by))
+        assert not np.allclose(made(kept, Image(pixels)), made(kept, Image(turned)))
+
+    @pytest.mark.parametrize(
+        "normalization",
+        [
+            OfImage(),
+            OfImage(by="percentiles"),
+            OfImage(polarity="bright"),
+            OfImage(by="percentiles", polarity="bright"),
+            FIXED.normalization,
+        ],
+    )
     @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
     def test_tiles_agree_with_the_whole(self, normalization, dtype):
         preparation, image = Preparation(normalization=normalization), an_image(dtype=dtype)

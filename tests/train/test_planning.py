@@ -162,9 +162,9 @@ def test_objects_are_parted_by_borders_and_small_or_hidden_ones_by_their_centres
 
 
 def test_borders_are_as_wide_as_objects_allow():
-    widths = [plan(found(objects=objects(low=4, median=median))).border_px for median in (5, 12, 40)]
+    widths = [plan(found(objects=objects(low=2.8, median=median))).border_px for median in (5, 12, 40)]
     assert widths == [1, 2, 3]
-    coarse = plan(found(objects=objects(low=4, median=5)), network_settings={"stem_stride": 2})
+    coarse = plan(found(objects=objects(low=2.8, median=5)), network_settings={"stem_stride": 2})
     assert coarse.border_px == 2  # one pixel of the net's own
 
 
@@ -299,7 +299,27 @@ def test_the_net_begins_smaller_only_where_nothing_thin_is_lost():
         ).network_settings["stem_stride"]
 
     assert stem() == 2
-    assert stem(thickness=3) == stem(low=3) == stem(CARD) == 1
+    assert stem(thickness=3) == stem(low=2.8) == stem(CARD) == 1
+
+
+def test_objects_are_learned_from_small_crops_in_many_steps_wherever_the_net_begins():
+    def px(stem):
+        made = plan(found(), network_settings={"stem_stride": stem})
+        return made.batch_size * math.prod(made.crop_px)
+
+    assert px(1) == px(2)
+
+
+def test_images_of_both_polarities_are_turned_to_one_where_their_tail_tells_which():
+    def polarity(**changes):
+        fields = {"between": 0.9, "contrast": 1.5, "tail": 3.0, "brighter": 0.8, "told": 1.0, **changes}
+        return plan(found(difference=fields)).polarity
+
+    assert polarity() == "bright"
+    assert polarity(told=0.6) == polarity(brighter=1.0) == polarity(brighter=None, told=None) == "kept"
+    assert polarity(between=0.1) == "kept"  # fixed numbers for all images keep theirs
+    with pytest.raises(InputError, match="normalise is fixed"):
+        plan(found(), polarity="bright")
 
 
 def test_small_batches_are_normalised_image_by_image():
@@ -439,7 +459,7 @@ def test_a_plan_is_given_the_steps_of_its_budget_and_says_if_they_are_less_than_
     assert short.steps * 0.5 + 10 * 1.0 <= 100  # validations have their share
     assert "of one pass over the images" in short.reasons["steps"]
     long = timed(plan(found(), budget_s=600), 0.5)
-    assert long.steps == 1200 and "600 passes" in long.reasons["steps"]
+    assert long.steps == 1200 and "300 passes" in long.reasons["steps"]
     assert long.ema_decay == pytest.approx(1 - 1 / 60, abs=1e-6)
     assert long.validate_every == 60 and long.reasons["validate_every"] == "20 validations"
 

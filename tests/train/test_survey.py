@@ -148,6 +148,7 @@ def test_images_that_differ_are_told_from_images_that_do_not():
     assert alike.difference.brighter == 1
     mixed = survey([cells("a", 60, 10), cells("b", 100, 250)])
     assert mixed.difference.between > 0.5 and mixed.difference.brighter == 0.5
+    assert mixed.difference.told == 1  # things are few, so the tail is on their side
     spread = survey([cells("a", 22, 20), cells("b", 220, 20)])
     assert spread.difference.contrast > 10
 

@@ -51,6 +51,8 @@ def prepared(graph: Nodes, image: Value, network: FittedNetwork, pixels: str) ->
         half = (last - first) * np.float64(0.5)
         scale = (half > np.float64(0)).where(half, np.float64(1)).to("float32")
         ends = offset - scale, offset + scale
+    if isinstance(chosen, OfImage) and chosen.polarity == "bright":
+        scale = scale * _turned(graph, image, ndim)
     if resamples(network):
         image = _resampled(graph, image, network)
     if ends is not None:
@@ -67,6 +69,15 @@ def _mean_and_spread(graph: Nodes, image: Value, ndim: int) -> tuple[Value, Valu
     spread = graph.add("Sqrt", (around * around).reduced("Mean", *axes, keep=True))
     least = graph.add("Max", graph.add("Abs", mean), np.float64(1)) * np.float64(1e-12)
     return mean.to("float32"), (spread > least).where(spread, np.float64(1)).to("float32")
+
+
+def _turned(graph: Nodes, image: Value, ndim: int) -> Value:
+    """-1 where the brightness has its tail on the dark side, else 1, (B, 1, 1...) float32; see ``tail_of``."""
+    around = image.to("float64").reduced("Mean", 1, keep=True)
+    axes = tuple(range(2, 2 + ndim))
+    around = around - around.reduced("Mean", *axes, keep=True)
+    tail = (around * around * around).reduced("Mean", *axes, keep=True)
+    return (tail < np.float64(0)).where(np.float64(-1), np.float64(1)).to("float32")
 
 
 def _percentiles(graph: Nodes, image: Value, chosen: OfImage, ndim: int, whole: bool) -> tuple[Value, Value]:

@@ -85,7 +85,9 @@ class OfImage(BaseModel):
     """By each image's own numbers, channel by channel, so that exposure and stain do not matter.
 
     ``mean-std``: ``(pixels - mean) / std``. ``percentiles``: what lies between the percentiles ``low`` and ``high``
-    comes to -1..1, the rest is clipped. A channel of one value comes to 0.
+    comes to -1..1, the rest is clipped. A channel of one value comes to 0. ``bright`` turns an image over whose
+    brightness has its tail on the dark side, so that things are bright on a dark ground in all of them: dark ones on a
+    bright ground, as stains are, need not be learned anew.
     """
 
     model_config = _CONFIG
@@ -94,6 +96,7 @@ class OfImage(BaseModel):
     by: Literal["mean-std", "percentiles"] = "mean-std"
     low: Annotated[float, Field(ge=0, le=50)] = 1.0
     high: Annotated[float, Field(ge=50, le=100)] = 99.8
+    polarity: Literal["kept", "bright"] = "kept"
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -189,6 +192,8 @@ class Preparation(BaseModel):
             return chosen.statistics(image.pixels.dtype)
         found = [_of_channel(image.pixels[..., channel], chosen) for channel in range(channels)]
         offset, scale = (tuple(float(each[place]) for each in found) for place in (0, 1))
+        if chosen.polarity == "bright" and tail_of(image.pixels) < 0:
+            scale = tuple(-each for each in scale)
         if chosen.by == "mean-std":
             return Statistics(offset, scale)
         ends = [(middle - half, middle + half) for middle, half in found]
@@ -231,6 +236,17 @@ class Preparation(BaseModel):
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise ReadError(f"the preparation of the model is damaged: {where}: {first['msg']}") from error
+
+
+def tail_of(pixels: np.ndarray) -> float:
+    """Above 0 where the brightness of pixels (..., C), the mean of their channels, has its long tail on the bright
+    side, below 0 where on the dark one: its third central moment."""
+    flat = pixels.reshape(-1, pixels.shape[-1])
+    parts = np.array_split(flat, max(1, flat.size >> 20))
+    middle = sum(float(part.sum(dtype=np.float64)) for part in parts) / flat.size
+    return sum(float(((part.mean(axis=1, dtype=np.float64) - middle) ** 3).sum()) for part in parts) / len(
+        flat
+    )
 
 
 def _of_channel(plane: np.ndarray, chosen: OfImage) -> tuple[float, float]:

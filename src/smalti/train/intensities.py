@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..image import Image
+from ..runtime.preparation import tail_of
 
 DRAWN = 16_384
 """Pixels drawn of each image for its own mean and spread, which are known to a hundredth of the spread by them."""
@@ -60,6 +61,12 @@ class Difference(BaseModel):
         description="Spreads of an image from its mean to its 99.5th percentile, the median of the images; 2.6 of "
         "a normal distribution, more where few bright things lie on a dark ground."
     )
+    told: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of these images in which the side is that of the tail of the brightness.",
+    )
     brighter: float | None = Field(
         ge=0,
         le=1,
@@ -72,13 +79,15 @@ class Difference(BaseModel):
 class Drawn:
     """Pixels of one image (n, C), and of which of them a segment is there, (n,) bool.
 
-    ``side`` is 1 where its segments are brighter than the ground, -1 where darker, 0 where neither is clear. ``grey``
+    ``side`` is 1 where its segments are brighter than the ground, -1 where darker, 0 where neither is clear; ``tail``
+    is 1 where the brightness of all pixels has its long tail on the bright side, else -1. ``grey``
     says that the image shows no colour: one channel, or three alike.
     """
 
     pixels: np.ndarray
     labelled: np.ndarray
     side: int
+    tail: int
     grey: bool
 
 
@@ -100,7 +109,8 @@ def draw(image: Image, labels: np.ndarray | None, unlabelled: np.ndarray | None,
     grey = image.num_channels == 1 or (
         image.num_channels == 3 and bool((pixels[:, :1] == pixels).all()) and bool(len(pixels))
     )
-    return Drawn(pixels, labelled, _side(pixels, labelled, ground), grey)
+    tail = 1 if len(pixels) and tail_of(pixels) >= 0 else -1
+    return Drawn(pixels, labelled, _side(pixels, labelled, ground), tail, grey)
 
 
 def _side(pixels: np.ndarray, labelled: np.ndarray, ground: np.ndarray) -> int:
@@ -121,7 +131,7 @@ def summarised(drawn: Sequence[Drawn]) -> tuple[tuple[Intensity, ...], Differenc
     if not used:
         channels = drawn[0].pixels.shape[1] if drawn else 0
         nothing = Intensity(mean=0, std=0, low=0, high=0)
-        return (nothing,) * channels, Difference(between=0, contrast=1, tail=0, brighter=None)
+        return (nothing,) * channels, Difference(between=0, contrast=1, tail=0, told=None, brighter=None)
     means = np.array([each.pixels.mean(axis=0, dtype=np.float64) for each in used])  # (n, C)
     variances = np.array([each.pixels.var(axis=0, dtype=np.float64) for each in used])
     between, within = means.var(axis=0), variances.mean(axis=0)
@@ -165,10 +175,12 @@ def _difference(
         spread = float(brightness.std())
         if spread > 0:
             tails.append((float(np.percentile(brightness, 99.5)) - float(brightness.mean())) / spread)
-    sides = [each.side for each in used if each.side]
+    clear = [each for each in used if each.side]
+    sides = [each.side for each in clear]
     return Difference(
         between=float(np.clip(shares.max(initial=0), 0, 1)),
         contrast=contrast,
         tail=float(np.median(tails)) if tails else 0.0,
+        told=sum(each.side == each.tail for each in clear) / len(clear) if clear else None,
         brighter=sides.count(1) / len(sides) if sides else None,
     )

@@ -37,9 +37,11 @@ def preparation_of(plan: Plan) -> Preparation:
         low, high = (None, None) if plan.clip is None else zip(*plan.clip, strict=True)
         normalization = Fixed(mean=plan.mean, std=plan.std, low=low, high=high)
     elif plan.normalise == "percentiles":
-        normalization = OfImage(by="percentiles", low=plan.percentiles[0], high=plan.percentiles[1])
+        normalization = OfImage(
+            by="percentiles", low=plan.percentiles[0], high=plan.percentiles[1], polarity=plan.polarity
+        )
     else:
-        normalization = OfImage()
+        normalization = OfImage(polarity=plan.polarity)
     unit = None if plan.spacing is None else plan.unit
     return Preparation(normalization=normalization, spacing=plan.spacing, unit=unit, factor=plan.scale)
 

@@ -108,6 +108,10 @@ class Plan(BaseModel):
         description="Lowest and highest value of each channel, for fixed; beyond them values are cut.",
     )
     percentiles: tuple[float, float] = Field(default=(0.5, 99.5), description="The two percentiles.")
+    polarity: Literal["kept", "bright"] = Field(
+        default="kept",
+        description="bright: images whose brightness has its tail on the dark side are turned over; not for fixed.",
+    )
 
     crop_px: Lengths = Field(
         min_length=2, max_length=3, description="Size of the crops that are learned from."
@@ -200,6 +204,8 @@ class Plan(BaseModel):
             len(self.clip) == len(self.mean) and all(low < high for low, high in self.clip)
         ):
             raise ValueError("clip is a lower and a higher value for each channel, as many as of mean")
+        if self.polarity != "kept" and self.normalise == "fixed":
+            raise ValueError("polarity is for images that are normalised each by itself; normalise is fixed")
         if not 0 <= self.percentiles[0] < 50 < self.percentiles[1] <= 100:
             raise ValueError(f"percentiles are a number below 50 and one above it, got {self.percentiles}")
         if (self.validate_on == "images") != (self.validation_share > 0):

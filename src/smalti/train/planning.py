@@ -37,6 +37,10 @@ CONTRAST_FROM = 4.0
 """Ratio of the spreads of images from which it is."""
 TAIL_FROM = 6.0
 """Spreads up to the 99.5th percentile from which that is done by percentiles: few bright things make the spread."""
+ONE_SIDED = 0.03
+"""Share of images below which those whose segments are on the other side of the ground do not matter."""
+TOLD_FROM = 0.9
+"""Share of the images whose brightness tells by its tail which side that is, from which they are turned to one."""
 HOUNSFIELD = (-500.0, 200.0)
 """Values below and above these, of signed whole numbers, are those of computed tomography (air is -1000)."""
 FOCUS = 1 / 3
@@ -52,7 +56,7 @@ SCENE_LOSS = "cross-entropy+lovasz"
 LOSS = "cross-entropy+dice"
 SCENE_CLASSES = 5
 """Classes from which a picture that they fill is a scene: mean IoU is its measure, which Lovász's loss follows."""
-LEARNING_RATE = {"adamw": 1e-3, "sgd": 1e-2}
+LEARNING_RATE = {"adamw": 3e-3, "sgd": 1e-2}
 WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 3e-5}
 WARMUP_SHARE = 0.05
 GRAD_CLIP = 5.0
@@ -179,6 +183,11 @@ def _values(choices: Choices, found: Fingerprint) -> None:
         )
     how = choices.decide("normalise", how, reason)
     if how != "fixed":
+        both = difference.brighter is not None and ONE_SIDED < difference.brighter < 1 - ONE_SIDED
+        told = difference.told or 0.0
+        if both and told >= TOLD_FROM:
+            seen = f"segments are brighter or darker than the ground; the tail of the brightness tells in {told:.0%}"
+            choices.decide("polarity", "bright", f"{seen} of the images")
         return
     labelled = tomography and all(each.labelled_std for each in found.intensities)
     means = [each.labelled_mean if labelled else each.mean for each in found.intensities]
