@@ -31,18 +31,20 @@ help: ## say what there is
 demo: $(VENV)/.installed
 	@$(PY) -m smalti demo
 
-# The examples of the docs, most of which are commands that start anew, run beside the other tests, each one thread.
+# The examples of the docs, most of which are commands that start anew, and the tests that train networks run beside the
+# others, each one thread: two halves that take as long as each other on two cores.
 # Spreading all tests over two processes (pytest-xdist) was slower, 69 s against 53 s for 1,500 tests on two cores
 # with nothing compiled: each loads, and at first compiles, the same code.
 PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -q -m "not slow and not bench"
+BESIDE = tests/test_docs.py tests/deep tests/train
 test: $(VENV)/.installed-dev
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --check --quiet . || { echo "the files above are not laid out; run: make format"; exit 1; }
 	@$(PY) -m mypy
-	@$(PYTEST) -p no:cacheprovider tests/test_docs.py > $(VENV)/docs.log 2>&1 & docs=$$!; \
-		$(PYTEST) --ignore=tests/test_docs.py; rest=$$?; \
-		wait $$docs; pages=$$?; cat $(VENV)/docs.log; \
-		exit $$((rest > pages ? rest : pages))
+	@$(PYTEST) -p no:cacheprovider $(BESIDE) > $(VENV)/beside.log 2>&1 & beside=$$!; \
+		$(PYTEST) $(BESIDE:%=--ignore=%); rest=$$?; \
+		wait $$beside; others=$$?; cat $(VENV)/beside.log; \
+		exit $$((rest > others ? rest : others))
 
 bench: $(VENV)/.installed-bench
 	@$(PY) benchmarks/run.py $(ONLY)

@@ -18,32 +18,32 @@ from smalti.errors import InputError, UnknownName
 PLANES = 3
 
 TINY = {
-    "deeplab": {"encoder": "plain", "width": 8, "skip_width": 4, "encoder_parameters": {"width": 4}},
-    "fast": {"width": 4},
-    "fcn": {"width": 8, "encoder_parameters": {"width": 4}},
-    "unet": {"width": 4, "strides": [2, 2]},
+    "deeplab": {"encoder": "plain", "width": 8, "skip_width": 4, "encoder_parameters": {"width": 8}},
+    "fast": {"width": 8},
+    "fcn": {"width": 8, "encoder_parameters": {"width": 8}},
+    "unet": {"width": 8, "strides": [2, 2]},
 }
 """Parameters that make each net small; a net that is not here is tried with its own."""
 
 VARIANTS = {
-    "deeplab-resnet18-8": ("deeplab", {"output_stride": 8, "width": 8, "encoder_parameters": {"width": 4}}),
+    "deeplab-resnet18-8": ("deeplab", {"output_stride": 8, "width": 8, "encoder_parameters": {"width": 8}}),
     "deeplab-resnet50": (
         "deeplab",
-        {"encoder": "resnet50", "output_stride": None, "width": 8, "encoder_parameters": {"width": 4}},
+        {"encoder": "resnet50", "output_stride": None, "width": 8, "encoder_parameters": {"width": 8}},
     ),
-    "fast-alone": ("fast", {"width": 4, "deep_supervision": False}),
-    "fcn-32s": ("fcn", {"finest": 32, "width": 8, "encoder_parameters": {"width": 4}}),
+    "fast-alone": ("fast", {"width": 8, "deep_supervision": False}),
+    "fcn-32s": ("fcn", {"finest": 32, "width": 8, "encoder_parameters": {"width": 8}}),
     "fcn-resnet18-16s": (
         "fcn",
-        {"encoder": "resnet18", "finest": 16, "width": 8, "encoder_parameters": {"width": 4}},
+        {"encoder": "resnet18", "finest": 16, "width": 8, "encoder_parameters": {"width": 8}},
     ),
     "unet-residual-instance": (
         "unet",
-        {"width": 4, "strides": [2, 2], "block": "residual", "norm": "instance"},
+        {"width": 8, "strides": [2, 2], "block": "residual", "norm": "instance"},
     ),
     "unet-separable-deep": (
         "unet",
-        {"width": 4, "strides": [2, 2], "block": "separable", "stem_stride": 2, "deep_supervision": True},
+        {"width": 8, "strides": [2, 2], "block": "separable", "stem_stride": 2, "deep_supervision": True},
     ),
 }
 

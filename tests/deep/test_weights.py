@@ -114,7 +114,7 @@ def test_other_shapes_are_listed_and_left(tmp_path) -> None:
     assert said.unfit == (("net.encoder.layer1.0.conv1.weight", (2, 2, 3, 3), (3, 2, 3, 3)),)
     assert said.missing == ("net.encoder.layer4.1.bn2.bias",)
     assert said.unused == ("layer9.weight",)
-    for name in ("net.encoder.layer1.0.conv1.weight", "net.encoder.layer4.1.bn2.bias", "heads.0.weight"):
+    for name in ("net.encoder.layer1.0.conv1.weight", "net.encoder.layer4.1.bn2.bias", "heads.0.linear.weight"):
         assert torch.equal(network.state_dict()[name], before[name])
     text = str(said)
     assert "wanted (2, 2, 3, 3), found (3, 2, 3, 3)" in text
@@ -126,8 +126,8 @@ def test_other_planes_leave_the_head_as_it_was(tmp_path) -> None:
     torch.save(source.state_dict(), tmp_path / "a.pt")
     before = copied(network)
     said = load_weights(network, tmp_path / "a.pt")
-    assert [name for name, _, _ in said.unfit] == ["heads.0.weight", "heads.0.bias"]
-    assert torch.equal(network.heads[0].weight, before["heads.0.weight"])
+    assert [name for name, _, _ in said.unfit] == ["heads.0.linear.weight", "heads.0.linear.bias"]
+    assert torch.equal(network.heads[0].linear.weight, before["heads.0.linear.weight"])
     assert torch.equal(network.net.last[0][0].weight, source.net.last[0][0].weight)
 
 
@@ -213,23 +213,23 @@ def with_header(header: dict, rest: bytes) -> bytes:
 
 
 def renamed(header: dict) -> None:
-    header["other"] = header.pop("heads.0.bias")
+    header["other"] = header.pop("heads.0.linear.bias")
 
 
 def reshaped(header: dict) -> None:
-    header["heads.0.weight"]["shape"].reverse()
+    header["heads.0.linear.weight"]["shape"].reverse()
 
 
 def retyped(header: dict) -> None:
-    header["heads.0.bias"]["dtype"] = "I32"
+    header["heads.0.linear.bias"]["dtype"] = "I32"
 
 
 def overlapping(header: dict) -> None:
-    header["heads.0.bias"]["data_offsets"] = header["heads.0.weight"]["data_offsets"]
+    header["heads.0.linear.bias"]["data_offsets"] = header["heads.0.linear.weight"]["data_offsets"]
 
 
 def huge(header: dict) -> None:
-    header["heads.0.bias"]["shape"] = [2**62]
+    header["heads.0.linear.bias"]["shape"] = [2**62]
 
 
 @pytest.mark.parametrize("change", [renamed, reshaped, retyped, overlapping, huge])
@@ -247,7 +247,7 @@ def test_damaged_bytes_are_refused() -> None:
     network = network_of()
     before = copied(network)
     content = weights_bytes(network_of(seed=1))
-    odd = copied(network_of(seed=1)) | {"heads.0.bias": torch.tensor([torch.inf, 0])}
+    odd = copied(network_of(seed=1)) | {"heads.0.linear.bias": torch.tensor([torch.inf, 0])}
     for one in (
         b"",
         content[:-1],
@@ -318,7 +318,7 @@ def test_a_frozen_encoder_stays_still_while_the_rest_learns() -> None:
     step(network)
     changed = moved(network, before)
     assert not any(name.startswith("net.encoder.") for name in changed)  # neither weights nor statistics
-    assert {"heads.0.weight", "net.last.0.1.running_mean"} <= changed
+    assert {"heads.0.linear.weight", "net.last.0.1.running_mean"} <= changed
 
 
 def test_stages_are_frozen_from_the_image_on() -> None:
@@ -336,12 +336,12 @@ def test_patterns_freeze_what_they_name() -> None:
     network = network_of()
     assert freeze(network, ["heads.*", "net.scores.0.bias"]) == [
         "net.scores.0.bias",
-        "heads.0.weight",
-        "heads.0.bias",
+        "heads.0.linear.weight",
+        "heads.0.linear.bias",
     ]
     before = copied(network)
     step(network)
-    assert not {"heads.0.weight", "heads.0.bias", "net.scores.0.bias"} & moved(network, before)
+    assert not {"heads.0.linear.weight", "heads.0.linear.bias", "net.scores.0.bias"} & moved(network, before)
 
 
 def test_what_is_freed_learns_again() -> None:

@@ -18,6 +18,9 @@ from .blocks import ConvNorm, Residual, brought_to
 POOLS = ((5, 2), (9, 4), (17, 8))
 """Kernel and stride of the means that the context is made of, beside that over the whole image."""
 
+LEAST_WIDTH = 8
+"""Of a width of 4 the backward pass wrote beyond its memory, channels last on a CPU (torch 2.13)."""
+
 
 class Fast(nn.Module):
     """Features (B, 2 width, H / 4, W / 4), sizes rounded up; 2-D only.
@@ -36,6 +39,8 @@ class Fast(nn.Module):
         super().__init__()
         if ndim != 2:
             raise InputError(f"the net fast is for 2-D images, got {ndim} spatial axes; take unet or fcn")
+        if width < LEAST_WIDTH:
+            raise InputError(f"the net fast has a width of {LEAST_WIDTH} or more, got {width}")
         fine = 2 * width
         self.width = fine
         self.stride = 4

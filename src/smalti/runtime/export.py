@@ -62,6 +62,8 @@ def export_network(
             # torch calls its other exporter the coming one. That takes 10 s instead of 0.3 s for a U-Net, and writes
             # the paths of the machine it runs on into the file (torch 2.13).
             warnings.simplefilter("ignore", DeprecationWarning)
+            # of a norm that looks at each image by itself, in training as in prediction
+            warnings.filterwarnings("ignore", "ONNX export mode is set to TrainingMode.EVAL", UserWarning)
             torch.onnx.export(
                 module.eval(),
                 (torch.zeros(shape, device=device),),
