@@ -114,7 +114,11 @@ def test_other_shapes_are_listed_and_left(tmp_path) -> None:
     assert said.unfit == (("net.encoder.layer1.0.conv1.weight", (2, 2, 3, 3), (3, 2, 3, 3)),)
     assert said.missing == ("net.encoder.layer4.1.bn2.bias",)
     assert said.unused == ("layer9.weight",)
-    for name in ("net.encoder.layer1.0.conv1.weight", "net.encoder.layer4.1.bn2.bias", "heads.0.linear.weight"):
+    for name in (
+        "net.encoder.layer1.0.conv1.weight",
+        "net.encoder.layer4.1.bn2.bias",
+        "heads.0.linear.weight",
+    ):
         assert torch.equal(network.state_dict()[name], before[name])
     text = str(said)
     assert "wanted (2, 2, 3, 3), found (3, 2, 3, 3)" in text
