@@ -359,10 +359,10 @@ def test_what_is_freed_learns_again() -> None:
 
 @pytest.mark.parametrize("net", ["deeplab", "fast", "fcn", "unet"])
 def test_every_net_has_stages_to_freeze(net) -> None:
-    network = make_network(net, 1, 2, parameters={"width": 4})
+    network = make_network(net, 1, 2, parameters={"width": 8})
     names = freeze(network, "encoder")
     assert 0 < len(names) < len(list(network.parameters()))
-    assert freeze(make_network(net, 1, 2, parameters={"width": 4}), 1) < names or len(network.net.stages) == 1
+    assert freeze(make_network(net, 1, 2, parameters={"width": 8}), 1) < names or len(network.net.stages) == 1
 
 
 @pytest.mark.parametrize(("what", "told"), [(99, "5 stages"), (0, "5 stages"), ("nobody.*", "no parameter")])

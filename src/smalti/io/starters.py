@@ -9,9 +9,7 @@ from ..errors import ReadError
 
 FOLDER = Path(__file__).with_name("models")
 
-STARTERS: dict[str, str] = {
-    "nuclei": "cell nuclei in fluorescence and stained images, 2-D (learned from DSB 2018, CC0)",
-}
+STARTERS: dict[str, str] = {}
 """Name of each model to what it finds; it is ``models/NAME.smalti``."""
 
 
@@ -26,7 +24,5 @@ def model_path(model: str | os.PathLike[str]) -> Path:
     name = os.fspath(model)
     if name in STARTERS:
         return FOLDER / f"{name}.smalti"
-    raise ReadError(
-        f"no file {path}; check the name, make it with smalti fit, or take one that comes with smalti: "
-        f"{', '.join(STARTERS)}"
-    )
+    there = f", or take one that comes with smalti: {', '.join(STARTERS)}" if STARTERS else ""
+    raise ReadError(f"no file {path}; check the name, or make it with smalti fit{there}")
