@@ -13,16 +13,15 @@ from ..classes import ClassSet
 from ..errors import InputError
 from ..geometry import UNKNOWN, Geometry
 from ..segmentation import Segmentation
-from ..segmenter import Parameters
 from .border import as_volume, ball
 from .decode import CORE
-from .parts import blurred, checked_ids, finished, sampling_of
+from .parts import Keeping, blurred, checked_ids, finished, sampling_of
 
 MAX_DISTANCE_PX = 64
 """Centres are never kept farther apart than this: looking around takes time that grows with the area."""
 
 
-class CenterDecoding(Parameters):
+class CenterDecoding(Keeping):
     """How the heat of centres and the offsets to them become objects; see ``instances_by_centers``.
 
     Lengths are shares of the typical radius of the image's own objects, so that one record serves small nuclei and
@@ -51,19 +50,6 @@ class CenterDecoding(Parameters):
         le=1000,
         description="Pixels that point farther than this many typical radii from every centre are no object's.",
     )
-    min_peak: float = Field(
-        default=0.6,
-        ge=0,
-        le=1,
-        description="Objects nowhere as likely as this to be no background are dropped.",
-    )
-    extent: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
-        description="An object reaches to where it is this share of its highest likelihood.",
-    )
-    min_area_px: int = Field(default=10, ge=1, description="Objects with fewer pixels are dropped.")
 
 
 def instances_by_centers(

@@ -12,16 +12,15 @@ from ..classes import ClassSet
 from ..errors import InputError, ReadError
 from ..geometry import UNKNOWN, Geometry
 from ..segmentation import Segmentation
-from ..segmenter import Parameters
 from .flooding import edge_distance
 from .hills import part_hills
-from .parts import blurred, checked_ids, finished, sampling_of
+from .parts import Keeping, blurred, checked_ids, finished, sampling_of
 
 CORE = 0.5
 """Pixels more likely than this to be no background, and less likely than this to be border, are an object's core."""
 
 
-class BorderDecoding(Parameters):
+class BorderDecoding(Keeping):
     """How probabilities of interior, border and background become objects; see ``instances``.
 
     Lengths are shares of the typical radius of the image's own objects, so that one record serves small nuclei and
@@ -53,19 +52,6 @@ class BorderDecoding(Parameters):
     smoothing: float = Field(
         default=0.2, ge=0, le=2, description="Sigma the landscape is smoothed by, in typical radii."
     )
-    min_peak: float = Field(
-        default=0.6,
-        ge=0,
-        le=1,
-        description="Objects nowhere as likely as this to be no background are dropped.",
-    )
-    extent: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
-        description="An object reaches to where it is this share of its highest likelihood.",
-    )
-    min_area_px: int = Field(default=10, ge=1, description="Objects with fewer pixels are dropped.")
 
     def to_json(self) -> str:
         """The fields as JSON text."""

@@ -5,12 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from pydantic import Field
 
 from .. import compiled
 from ..classes import ClassSet
 from ..errors import InputError
 from ..geometry import Geometry
 from ..segmentation import Segmentation
+from ..segmenter import Parameters
+
+
+class Keeping(Parameters):
+    """What an object keeps of its part of the foreground, however that was found; see ``finished``."""
+
+    min_peak: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="Objects nowhere as likely as this to be no background are dropped.",
+    )
+    extent: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="An object reaches to where it is this share of its highest likelihood.",
+    )
+    min_area_px: int = Field(default=10, ge=1, description="Objects with fewer pixels are dropped.")
 
 
 def finished(

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
-from unittest.mock import MagicMock
 
 from ..errors import MissingExtra
 from ..optional import require
@@ -71,6 +70,8 @@ def nncf() -> ModuleType:
 @contextmanager
 def silent_nncf() -> Iterator[ModuleType]:
     """NNCF to be called: it does not report even where somebody else has imported it before, with its reports on."""
+    from unittest.mock import MagicMock
+
     module = nncf()
     decorator: Any = sys.modules["nncf.telemetry.decorator"]
     with _lock:  # one at a time, as it is put back: quantising takes all cores anyway

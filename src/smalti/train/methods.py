@@ -163,7 +163,7 @@ class DeepLab(NetworkMethod):
 
 
 class Fast(NetworkMethod):
-    """A light network for scenes in real time on a CPU."""
+    """A light network for scenes on a CPU."""
 
     name: ClassVar[str] = "fast"
     source: ClassVar[str] = "Hong et al., Deep dual-resolution networks (DDRNet), 2021, at half its width"
