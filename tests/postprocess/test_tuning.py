@@ -17,10 +17,10 @@ from smalti.segmentation import Segmentation
 
 
 def share_found(truth, predicted):
-    """1 for the right number of pixels in the objects, less the farther from it; NaN where there is nothing."""
-    if not len(truth) and not len(predicted):
-        return float("nan")
-    return 1 - abs(int(predicted.areas_px.sum()) - int(truth.areas_px.sum())) / truth.shape[0] ** 2
+    """All for the right number of pixels in the objects, less the farther from it, of the pixels there are."""
+    wrong = abs(int(predicted.areas_px.sum()) - int(truth.areas_px.sum()))
+    size = truth.shape[0] ** 2 if len(truth) else 0
+    return np.array([[size - wrong, size]])
 
 
 def ramp(share):
@@ -38,7 +38,8 @@ def test_tuning_finds_the_extent_the_truth_was_drawn_with(share):
     images = [Landscape(*each) for each in planes]
     tuned = tune_instances(truths, images, [1], OBJECT, share_found, start)
     assert tuned.extent == share
-    assert share_found(truths[0], instances(*planes[0], [1], OBJECT, tuned)) > 0.95
+    ((right, everything),) = share_found(truths[0], instances(*planes[0], [1], OBJECT, tuned))
+    assert right > 0.95 * everything
     assert tuned == tune_instances(truths, images, [1], OBJECT, share_found, start)
 
 
@@ -47,11 +48,31 @@ def test_tuning_leaves_alone_what_makes_no_clear_difference():
     truths, planes = zip(better, worse, strict=True)
     start = BorderDecoding(smoothing=0)
     images = [Landscape(*each) for each in planes]
-    assert tune_instances(truths, images, [1], OBJECT, lambda truth, predicted: 0.5, start) == start
+    assert (
+        tune_instances(truths, images, [1], OBJECT, lambda truth, predicted: np.array([[1, 2]]), start)
+        == start
+    )
+    # better in one image and as much worse in the other
+    assert tune_instances(truths, images, [1], OBJECT, share_found, start).extent == start.extent
     nothing = Segmentation.from_labels(np.zeros((101, 101), int))
     black = np.zeros((101, 101), np.float32)
     empty = Landscape(black[None], black, 1 - black)
     assert tune_instances([nothing], [empty], [1], OBJECT, share_found, start) == start
+
+
+def test_an_image_counts_by_what_is_in_it():
+    few, many = ramp(0.4), ramp(0.6)
+    truths, planes = zip(few, *[many] * 4, strict=True)
+    images = [Landscape(*each) for each in planes]
+
+    def weighed(truth, predicted):
+        return share_found(truth, predicted) * (1000 if truth is few[0] else 1)
+
+    start = BorderDecoding(smoothing=0)
+    assert tune_instances(truths[:1], images[:1], [1], OBJECT, weighed, start).extent == 0.4
+    assert tune_instances(truths, images, [1], OBJECT, share_found, start).extent == 0.6
+    # one image says most: what is better in it is better in the mean, but without it it is not
+    assert tune_instances(truths, images, [1], OBJECT, weighed, start).extent == start.extent
 
 
 def test_tuning_wants_as_many_truths_as_images():
@@ -77,10 +98,10 @@ def test_centres_are_tuned_by_the_same_search():
     )  # and half way is enough to go astray
 
     def right_number(truth, predicted):
-        return 1 / (1 + abs(len(truth) - len(predicted)))
+        return np.array([[1, 1 + abs(len(truth) - len(predicted))]])
 
     start = CenterDecoding(min_distance=0.2)
-    assert right_number(truth, votes.objects([1], OBJECT, start)) < 0.5
+    assert right_number(truth, votes.objects([1], OBJECT, start))[0, 1] > 2
     tuned = tune_instances([truth] * 3, [votes] * 3, [1], OBJECT, right_number, start)
     assert isinstance(tuned, CenterDecoding)
-    assert right_number(truth, votes.objects([1], OBJECT, tuned)) == 1
+    assert right_number(truth, votes.objects([1], OBJECT, tuned))[0, 1] == 1

@@ -169,8 +169,8 @@ def test_borders_are_as_wide_as_objects_allow():
 
 
 def test_depth_is_learned_where_most_objects_touch():
-    assert not plan(found(objects=objects(touching=0.4))).distance
-    assert plan(found(objects=objects(touching=0.6))).distance
+    assert not plan(found(objects=objects(touching=0.05))).distance
+    assert plan(found(objects=objects(touching=0.3))).distance
 
 
 def test_strokes_show_no_outlines_and_classes_without_labels_are_named():

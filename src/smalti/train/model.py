@@ -15,6 +15,7 @@ from ..classes import ClassSet
 from ..deep.nets import describe_net
 from ..deep.network import Activated
 from ..deep.weights import weights_bytes
+from ..postprocess.decode import BorderDecoding
 from ..postprocess.planes import Planes
 from ..runtime.engines import NETWORK, Torch
 from ..runtime.export import export_network
@@ -22,6 +23,10 @@ from ..runtime.fitted import PLAN, WEIGHTS, FittedNetwork, Tiling, part_name
 from ..runtime.preparation import Fixed, OfImage, Preparation
 from .fingerprint import Fingerprint
 from .plan import Plan
+
+LEARNED_DEPTH = 2.0
+"""What depth that was learned weighs beside the interior. Of nuclei (DSB 2018, 69 images not learned from) TP / (TP +
+FP + FN) at IoU 0.5 was 0.70 to 0.72 with 0.5, 0.74 with 2 (four networks of 1,200 steps of 8 or 2,400 of 4 crops)."""
 
 
 def planes_of(plan: Plan, found: Fingerprint, classes: ClassSet) -> Planes:
@@ -46,6 +51,13 @@ def preparation_of(plan: Plan) -> Preparation:
     return Preparation(normalization=normalization, spacing=plan.spacing, unit=unit, factor=plan.scale)
 
 
+def first_decoding(plan: Plan) -> BorderDecoding | None:
+    """How objects are found until that is tuned on images not learned from; None for the way's own defaults."""
+    if plan.objects == "border" and plan.distance:
+        return BorderDecoding(distance_weight=LEARNED_DEPTH)
+    return None
+
+
 def tiling_of(plan: Plan) -> Tiling:
     """Tiles of a few crops, with halos of half a crop: the network has learned to see no further than one."""
     ndim = len(plan.crop_px)
@@ -66,7 +78,7 @@ def untrained(
         found.kind,
         planes,
         preparation,
-        None,
+        first_decoding(plan),
         np.ones(len(planes.targets)),
         tiling_of(plan),
         {},
