@@ -116,6 +116,15 @@ def test_images_with_rare_classes_are_drawn_more_often():
     assert drawn.count(15) / len(drawn) == pytest.approx(4 / 19, abs=0.05)
 
 
+def test_large_images_are_drawn_more_often_if_that_is_asked():
+    data = [
+        mapped(1 + np.indices((side, side))[0] % 2, name)
+        for name, side in zip("abc", (16, 16, 64), strict=True)
+    ]
+    drawn = [number for batch in map(crops(data, draw="size"), range(60)) for number in batch.numbers]
+    assert drawn.count(2) / len(drawn) == pytest.approx(4 / 6, abs=0.05)
+
+
 def test_a_volume_has_crops():
     batch = crops(samples("instance", 2, (10, 20, 20)), crop_px=(6, 12, 16), augment="medical")(0)
     assert batch.image.shape == (4, 1, 6, 12, 16)

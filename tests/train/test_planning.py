@@ -339,12 +339,16 @@ def test_a_batch_is_a_part_of_the_dataset():
 
 
 def test_rare_classes_are_looked_for():
-    assert plan(found()).focus_share == pytest.approx(1 / 3)
+    assert plan(found()).focus_share == 0.8
+    assert plan(semantic(0.3, 0.3)).focus_share == pytest.approx(1 / 3)
     assert plan(found(classes=(a_class(pixel_share=1e-4),), background_share=0.9999)).focus_share == 0.5
     whole = [{"low": 100, "median": 100, "high": 100}] * 2
     assert plan(found(sizes=whole)).focus_share == 0
     seldom = (a_class(), a_class("dirt", id=2, image_share=0.1, pixel_share=0.1))
     assert plan(found()).draw == "evenly" and plan(found(classes=seldom, background_share=0.7)).draw == "rare"
+
+    uneven = [{"low": 100, "median": 200, "high": 500}] * 2
+    assert plan(found(sizes=uneven)).draw == "size" == plan(found(), draw="size").draw
 
 
 def test_the_loss_follows_what_is_measured_and_how_uneven_classes_are():

@@ -170,10 +170,19 @@ def crops_of(
         seed,
         plan.focus,
         plan.focus_share,
-        rarity(found, material.samples) if plan.draw == "rare" else None,
+        draws(plan, found, material.samples),
         rank,
         ranks,
     )
+
+
+def draws(plan: Plan, found: Fingerprint, samples: Sequence[Sample]) -> np.ndarray | None:
+    """How often each sample is drawn, (n,); None for all alike."""
+    if plan.draw == "rare":
+        return rarity(found, samples)
+    if plan.draw == "size":
+        return np.array([math.sqrt(math.prod(sample.truth.shape)) for sample in samples])
+    return None
 
 
 def rarity(found: Fingerprint, samples: Sequence[Sample]) -> np.ndarray:

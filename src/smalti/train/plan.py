@@ -124,9 +124,10 @@ class Plan(BaseModel):
         description="What some crops lie around: a pixel of a class, or a segment, each as often.",
     )
     focus_share: float = Field(ge=0, le=1, description="Share of such crops; the others lie anywhere.")
-    draw: Literal["evenly", "rare"] = Field(
+    draw: Literal["evenly", "rare", "size"] = Field(
         default="evenly",
-        description="Whether images are drawn alike, or more often where they have rare classes.",
+        description="Whether images are drawn alike, more often where they have rare classes, or by the root of their "
+        "size.",
     )
     augment: Augment = Field(description="How crops are changed at random.")
 
