@@ -23,9 +23,13 @@ COLORS = ("red", "green", "blue")
 
 
 def choose_augmentation(choices: Choices, found: Fingerprint) -> None:
-    """Decide ``augment``: a preset without what its images cannot have, or would not look like any more."""
+    """Decide ``augment``: a preset without what its images cannot have, or would not look like any more.
+
+    Beyond an image is its mirror image: a network that normalises image by image must not learn from crops whose
+    corners are black, as no image it will see has any.
+    """
     name, reason = choose_preset(found)
-    chain, left_out = suited(preset(name), found)
+    chain, left_out = suited(preset(name, border="mirror"), found)
     said = f"as {name}: {reason}"
     if left_out:
         said += f"; without {', '.join(left_out)}"

@@ -42,13 +42,14 @@ USUAL_CROP_PX = 256
 """Sides of crops of pictures without objects to go by."""
 MOST_CROP_PX = {2: 512, 3: 160}
 STEP_PX = {"cpu": {2: 2**17, 3: 2**17}, "gpu": {2: 2**21, 3: 2**21}}
-"""Pixels of a step, all crops together, at stem stride 1; at others as many more, but for objects on a processor: of
-nuclei 1,800 steps of 2**17 pixels found 0.69 where 450 of 2**19 in more time found 0.63 (docs/why/networks.md)."""
+"""Pixels of a step, all crops together, at stem stride 1. On a processor they stay that many where the net begins
+smaller, and steps are more instead, but for scenes, which have to be seen whole: of nuclei 1,800 steps of 2**17 pixels
+found 0.69 where 450 of 2**19 in more time found 0.63 (docs/why/networks.md)."""
 SHORT_S = 180.0
 """Budgets below which a step on a processor has half of them."""
 MOST_BATCH = 16
 LEAST_BATCH = 2
-BATCH_AIM = {"objects": 8, "texture": 8, "scene": 4, "volume": 2}
+BATCH_AIM = {"objects": 8, "texture": 4, "scene": 4, "volume": 2}
 """Crops that a batch is to have; for that crops get smaller, those of pictures down to ``LEAST_CROP_PX``. A batch of
 different images makes steps steadier; scenes and volumes need the size more."""
 BATCH_SHARE = 0.2
@@ -116,7 +117,7 @@ def choose_sizes(choices: Choices, found: Fingerprint, machine: Machine, own: Ma
     per_px = BYTES_PER_PX[found.ndim] * width / stem**found.ndim if others is None else others[0]
     room = int(MEMORY_SHARE[where] * memory / per_px)
     wanted, context, crop_reason = _wanted_crop(choices, found, sizes, factor)
-    if context in ("objects", "volume") and where == "cpu" and others is None:
+    if context != "scene" and where == "cpu" and others is None:
         most_px //= stem**found.ndim
     usable = min(room, most_px)
     least_px = LEAST_CROP_PX[found.ndim] ** found.ndim
