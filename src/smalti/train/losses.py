@@ -29,6 +29,10 @@ LOSSES: dict[str, Callable[..., torch.Tensor]] = {
 }
 """Functions of logits (B, K, *S), target (B, *S) int64 with -1 where nobody said, class weights and options."""
 
+OVERLAPS = ("dice", "lovasz", "tversky")
+"""Those in which each class counts alike, however few pixels it has: class weights are for the others. Given to these,
+too, they would leave nothing against finding a rare class everywhere."""
+
 Spec = str | Mapping[str, float | Mapping[str, Any]]
 Balance = Literal["none", "inverse", "sqrt", "effective", "enet"]
 
@@ -68,7 +72,8 @@ class Loss:
         for term in self.terms:
             function = LOSSES[term.name]
             own = {name: given[name] for name in given if name in _options(function)}
-            found = function(scores, scores.target, weights, **dict(term.options), **own)
+            of_classes = None if term.name in OVERLAPS else weights
+            found = function(scores, scores.target, of_classes, **dict(term.options), **own)
             parts[term.name] = term.weight * found
         return parts
 
@@ -80,7 +85,8 @@ class Loss:
 def make_loss(spec: Spec, class_weights: Sequence[float] | np.ndarray | None = None) -> Loss:
     """The loss that ``spec`` says: names of ``LOSSES`` with what they count, or a mapping with their options, too.
 
-    ``class_weights`` are one number of 0 or more per target, as ``class_weights_of`` gives them. Raises
+    ``class_weights`` are one number of 0 or more per target, as ``class_weights_of`` gives them, and weigh what is
+    summed over pixels, not ``OVERLAPS``. Raises
     ``UnknownName`` for a loss or option that is not there, ``InputError`` for anything else that cannot be.
 
     >>> make_loss("0.5*cross-entropy+lovasz").described()
