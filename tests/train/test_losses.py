@@ -349,7 +349,7 @@ def test_shapes_and_types_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="names class 4"):
         Scores(logits, target + 2)
     with pytest.raises(InputError, match="one per class, 4"):
-        make_loss("cross-entropy+dice", [1.0, 2.0])(logits, target)
+        make_loss("dice", [1.0, 2.0])(logits, target)
     for weights in ([-1.0, 1], [0.0, 0], [[1.0]], [float("nan"), 1]):
         with pytest.raises(InputError, match="class_weights"):
             make_loss("dice", weights)

@@ -11,11 +11,13 @@ from smalti.data.dataset import Dataset
 from smalti.data.scenes import scene_classes, scenes
 from smalti.errors import InputError, UnknownName
 from smalti.image import Image
+from smalti.postprocess.decode import BorderDecoding
 from smalti.sample import Sample
 from smalti.segmentation import Segmentation
 from smalti.train.augmenting import suited
 from smalti.train.fingerprint import ClassFound, Fingerprint
 from smalti.train.machine import Machine
+from smalti.train.model import first_decoding
 from smalti.train.plan import Plan
 from smalti.train.planning import FEWEST_STEPS, make_plan, steps_for, timed
 from smalti.train.survey import survey
@@ -168,9 +170,13 @@ def test_borders_are_as_wide_as_objects_allow():
     assert coarse.border_px == 2  # one pixel of the net's own
 
 
-def test_depth_is_learned_where_most_objects_touch():
+def test_depth_is_learned_where_objects_touch_and_says_most_of_where_they_part():
     assert not plan(found(objects=objects(touching=0.05))).distance
-    assert plan(found(objects=objects(touching=0.3))).distance
+    touching = plan(found(objects=objects(touching=0.3)))
+    assert touching.distance
+    assert first_decoding(touching).distance_weight > BorderDecoding().distance_weight
+    assert first_decoding(plan(found(objects=objects(touching=0.05)))) is None
+    assert first_decoding(plan(found(), objects="centers")) is None
 
 
 def test_strokes_show_no_outlines_and_classes_without_labels_are_named():
@@ -300,14 +306,28 @@ def test_the_net_begins_smaller_only_where_nothing_thin_is_lost():
 
     assert stem() == 2
     assert stem(thickness=3) == stem(low=2.8) == stem(CARD) == 1
+    thin = [
+        {**each, "thickness_px": 3.0, "lean": (0.0,) * 3, "lean_error": (0.01,) * 3}
+        for each in classes(0.05, 0.05)
+    ]
+    assert plan(volumes(classes=thin)).network_settings["stem_stride"] == 2  # eight times as cheap
+    finer = [{**each, "thickness_px": 2.0} for each in thin]
+    assert plan(volumes(classes=finer)).network_settings["stem_stride"] == 1
 
 
-def test_objects_are_learned_from_small_crops_in_many_steps_wherever_the_net_begins():
+@pytest.mark.parametrize(
+    "what", [found, volumes, lambda: semantic(0.3, 0.3)], ids=["objects", "volumes", "texture"]
+)
+def test_all_but_scenes_are_learned_from_small_crops_in_many_steps_wherever_the_net_begins(what):
     def px(stem):
-        made = plan(found(), network_settings={"stem_stride": stem})
+        made = plan(what(), network_settings={"stem_stride": stem})
         return made.batch_size * math.prod(made.crop_px)
 
     assert px(1) == px(2)
+
+
+def test_beyond_an_image_is_its_mirror_image():
+    assert plan(found()).augment.border == plan(volumes()).augment.border == "mirror"
 
 
 def test_images_of_both_polarities_are_turned_to_one_where_their_tail_tells_which():

@@ -38,7 +38,9 @@ CENTER_GRID: Grid = (
 ROUNDS = 2
 
 CLEAR = 1.0
-"""Standard errors by which a value must be better."""
+"""Standard errors by which a value must be better. Tuned on eight images of nuclei and tried on 20 others, ten times
+for each of two networks: TP / (TP + FP + FN) at IoU 0.5 changed by -0.13 to 0.03 with 0, by -0.02 to 0.03 with 1, its
+mean 0.009, and by -0.02 to 0.02 with 2, its mean 0. With 35 images see docs/why/networks.md."""
 
 Count = Callable[[Segmentation, Segmentation], np.ndarray]
 """What of an image is right, and what is right or wrong, (T, 2) by T measures, from its truth and what was found."""

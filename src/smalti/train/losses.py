@@ -68,6 +68,7 @@ class Loss:
         weights = None
         if self.class_weights is not None:
             weights = torch.tensor(self.class_weights, dtype=torch.float32, device=scores.target.device)
+            scores.weights(weights)  # as many as there are classes, whatever the terms make of them
         parts = {}
         for term in self.terms:
             function = LOSSES[term.name]
@@ -86,8 +87,8 @@ def make_loss(spec: Spec, class_weights: Sequence[float] | np.ndarray | None = N
     """The loss that ``spec`` says: names of ``LOSSES`` with what they count, or a mapping with their options, too.
 
     ``class_weights`` are one number of 0 or more per target, as ``class_weights_of`` gives them, and weigh what is
-    summed over pixels, not ``OVERLAPS``. Raises
-    ``UnknownName`` for a loss or option that is not there, ``InputError`` for anything else that cannot be.
+    summed over pixels, not ``OVERLAPS``. Raises ``UnknownName`` for a loss or option that is not there,
+    ``InputError`` for anything else that cannot be.
 
     >>> make_loss("0.5*cross-entropy+lovasz").described()
     {'cross-entropy': {'weight': 0.5}, 'lovasz': {'weight': 1.0}}

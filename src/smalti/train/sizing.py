@@ -51,7 +51,7 @@ MOST_BATCH = 16
 LEAST_BATCH = 2
 BATCH_AIM = {"objects": 8, "texture": 4, "scene": 4, "volume": 2}
 """Crops that a batch is to have; for that crops get smaller, those of pictures down to ``LEAST_CROP_PX``. A batch of
-different images makes steps steadier; scenes and volumes need the size more."""
+different images makes steps steadier; textures, scenes and volumes need the size more."""
 BATCH_SHARE = 0.2
 """Most of the dataset that one batch holds, so that its crops are not the same again. nnU-Net's 5 % would leave a
 dozen pictures a batch of two."""
